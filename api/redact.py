@@ -1,0 +1,61 @@
+"""Keeping secrets out of texts that people and machines keep.
+
+A signed URL is a credential, and an inline image is somebody's picture: neither belongs in a log, an error, an
+artifact or a record. The rule is simple enough to trust: the query of every URL goes, inline images go.
+"""
+
+import hashlib
+import logging
+import re
+from urllib.parse import urlsplit, urlunsplit
+
+__all__ = ["hide_queries_in_httpx_logs", "redact", "redact_image", "redact_url"]
+
+_URL_WITH_SECRETS = re.compile(r"(?P<scheme>https?://)(?:[^\s/?#\"'<>@]*@)?(?P<rest>[^\s?#\"'<>]*)(?:[?#][^\s\"'<>]*)?")
+_DATA_URI = re.compile(r"(?P<head>data:[\w.+/-]*;base64,)[A-Za-z0-9+/=_-]{16,}")
+_BEARER = re.compile(r"(?i)\b(bearer\s+|sk-)[\w.-]{6,}")
+
+
+def redact(text: str) -> str:
+    """Return `text` without URL queries and passwords, inline images and bearer tokens."""
+    text = _URL_WITH_SECRETS.sub(_without_query, text)
+    text = _DATA_URI.sub(r"\g<head>…", text)
+    return _BEARER.sub(r"\1…", text)
+
+
+def redact_url(url: str) -> str:
+    """Return `url` without user, password, query and fragment."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def redact_image(image: str) -> str:
+    """Return what a record may keep of an image reference: a URL without its query, a path, or a digest.
+
+    An inline image becomes `data:image/png;base64,<48213 characters, sha256 9f86d0…>`, which tells two pictures apart.
+    """
+    if image.startswith("data:"):
+        head, _, payload = image.partition(",")
+        return f"{head},<{len(payload)} characters, sha256 {hashlib.sha256(payload.encode()).hexdigest()}>"
+    return redact_url(image) if image.startswith(("http://", "https://")) else image
+
+
+def hide_queries_in_httpx_logs() -> None:
+    """Make httpx log URLs without their queries: at INFO it logs each URL whole, and a result's URL is signed."""
+    logger = logging.getLogger("httpx")
+    if not any(isinstance(known, _HideQueries) for known in logger.filters):
+        logger.addFilter(_HideQueries())
+
+
+class _HideQueries(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                redact(str(arg)) if str(arg).startswith(("http://", "https://")) else arg for arg in record.args
+            )
+        return True
+
+
+def _without_query(match: re.Match[str]) -> str:
+    hidden = "?…" if "?" in match.group(0) else ""
+    return match["scheme"] + match["rest"] + hidden

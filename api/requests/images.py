@@ -1,0 +1,252 @@
+"""Pictures of a request: a URL, a data URI, a local file or bytes.
+
+Pictures that are sent along are checked before any money is spent, by their first bytes, their size and their
+dimensions. A local file stays a path in the request; it is read when the body is made.
+
+Sources: vendor page, Vidu, `images` (kinds of picture, 50 MB); V-3 (content-type prefix), V-4 (inline size).
+"""
+
+import base64
+import binascii
+import hashlib
+import io
+import os
+import re
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import imagesize
+
+from prefect_octopusx.api.redact import redact_image
+from prefect_octopusx.api.requests.messages import lower_scheme, rule, shown
+
+__all__ = [
+    "MB",
+    "PLACEHOLDER_GIVEN",
+    "Picture",
+    "encoded",
+    "encoded_length",
+    "has_placeholder",
+    "inspected",
+    "is_inline",
+    "is_url",
+    "kept",
+    "masked",
+    "normalised",
+    "normalised_url",
+]
+
+MB = 1_000_000  # the smaller reading of "MB", to be on the safe side of every limit
+PLACEHOLDER_GIVEN = "this picture was given inline and is not kept with a run; give a URL or a path"
+
+_INLINE_LIMIT = 10 * MB  # V-4, decoded
+
+_MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "webp": b"RIFF"}
+_DATA_URI = re.compile(r"data:image/(?P<kind>png|jpeg|jpg|webp);base64,")
+_INLINE = re.compile(r"data:[^,\s]{0,200};base64,")
+_PLACEHOLDER = re.compile(r"data:[^,]{0,200},<\d+ characters, sha256 ")
+_BARE_BASE64 = re.compile(r"(?:iVBORw0KGgo|/9j/|UklGR)[A-Za-z0-9+/=\s]{40,}")  # a png, jpeg, webp without its prefix
+_OTHER_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://")
+_UNUSABLE = re.compile(r"\.(?:avif?|bmp|gif|hei[cf]|ico|m4v|mkv|mov|mp4|pdf|svg|tiff?|webm)")
+_KINDS = "png, jpeg, jpg or webp"
+
+
+class Picture(NamedTuple):
+    """What is known of a picture that is sent along. Width and height are 0 where they could not be read."""
+
+    kind: str
+    length: int
+    width: int
+    height: int
+
+
+def is_url(image: str) -> bool:
+    """Tell whether the vendor fetches this picture itself."""
+    return image.startswith(("http://", "https://"))
+
+
+def is_inline(text: str) -> bool:
+    """Tell whether `text` is a data URI with content."""
+    return _INLINE.match(text) is not None
+
+
+def normalised(image: object) -> str:
+    """Return `image` as a URL, a data URI or a path, after every check that needs no other field.
+
+    Raises:
+        PydanticCustomError: The picture cannot be used, and why.
+    """
+    if isinstance(image, bytes):
+        return _data_uri(_checked(image, "the inline picture"), image)
+    if isinstance(image, os.PathLike):
+        image = os.fspath(image)
+    if not isinstance(image, str):
+        raise rule(f"a picture is a URL, a data URI, a path or bytes (given: {shown(image)})")
+    image = _lower_start(image.strip())
+    if is_url(image):
+        return normalised_url(image)
+    if _PLACEHOLDER.match(image):
+        raise rule(PLACEHOLDER_GIVEN)
+    if not image.startswith("data:"):
+        _refuse_what_is_no_path(image)
+    inspected(image)
+    return image
+
+
+def normalised_url(url: str) -> str:
+    """Return `url` if it may lead to a picture.
+
+    Raises:
+        PydanticCustomError: It cannot be used, and why.
+    """
+    url = _lower_start(url.strip())
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # a bad port, a bad IPv6 address
+        valid = False
+    if not valid or parts.scheme not in {"http", "https"} or re.search(r"[\s\x00-\x1f]", url):
+        raise rule(f"a URL is http:// or https://, a host and a path, without spaces (given: {shown(url)})")
+    suffix = PurePosixPath(unquote(parts.path)).suffix.lower()
+    if _UNUSABLE.fullmatch(suffix):
+        raise rule(f"a picture is {_KINDS}, not {suffix} (given: {shown(url)})")
+    return url
+
+
+def inspected(image: str) -> Picture | None:
+    """Return what is known of a picture that is sent along; None for a URL, which only the vendor can open.
+
+    Raises:
+        PydanticCustomError: The picture cannot be used, and why.
+    """
+    if is_url(image):
+        return None
+    if image.startswith("data:"):
+        return _inspected_data_uri(image)
+    try:
+        if not Path(image).is_file():
+            raise rule(f"there is no file {shown(image)} here (a URL begins with https://)")
+        with Path(image).open("rb") as file:
+            return _look(file, Path(image).stat().st_size, shown(image))
+    except OSError as error:
+        raise rule(f"the file {shown(image)} cannot be read: {error.strerror or type(error).__name__}") from None
+
+
+def encoded(image: str) -> str:
+    """Return what goes on the wire: a URL or a data URI.
+
+    Raises:
+        OSError: The file is gone or cannot be read.
+        ValueError: The file is no longer a picture that may be sent.
+    """
+    if is_url(image) or image.startswith("data:"):
+        return image
+    data = Path(image).read_bytes()
+    try:
+        return _data_uri(_checked(data, shown(image)), data)
+    except ValueError as error:
+        raise ValueError(str(error)) from None  # a plain one: pydantic's own kind is for validation
+
+
+def encoded_length(image: str) -> int:
+    """Return how many characters of the body this picture takes, without encoding it."""
+    picture = None if is_url(image) or image.startswith("data:") else inspected(image)
+    if picture is None:
+        return len(image)
+    return len(f"data:image/{picture.kind};base64,") + (picture.length + 2) // 3 * 4
+
+
+def kept(image: str) -> str:
+    """Return what a record keeps: a URL without its query, or the digest of the picture that was sent along."""
+    if is_url(image) or image.startswith("data:"):
+        return redact_image(image)
+    data = Path(image).read_bytes()
+    return f"{Path(image).name} <{len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}>"
+
+
+def masked(value: object) -> object:
+    """Return `value` with the content of every data URI in it replaced by its length and digest."""
+    if isinstance(value, str):
+        start = _lower_start(value)
+        return redact_image(start) if is_inline(start) and not _PLACEHOLDER.match(start) else value
+    if isinstance(value, list | tuple):
+        return [masked(item) for item in value]
+    if isinstance(value, dict):
+        return {key: masked(item) for key, item in value.items()}
+    return value
+
+
+def has_placeholder(value: object) -> bool:
+    """Tell whether a picture in `value` was masked, so that its content is gone."""
+    if isinstance(value, dict):
+        return any(map(has_placeholder, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(has_placeholder, value))
+    return isinstance(value, str) and _PLACEHOLDER.match(value) is not None
+
+
+def _refuse_what_is_no_path(image: str) -> None:
+    other = _OTHER_SCHEME.match(image)
+    if not image:
+        raise rule("a picture is a URL, a data URI or a path, not an empty text")
+    if other and other["scheme"].lower() == "file":
+        raise rule(f"give a local picture by its path, without file:// (given: {shown(image)})")
+    if other:
+        raise rule(
+            f"a picture's URL is http:// or https://; for one in a private bucket give a presigned URL"
+            f" (given: {shown(image)})"
+        )
+    if _BARE_BASE64.match(image):
+        raise rule("a picture in base64 needs its type before it: data:image/png;base64,… (or jpeg, webp)")
+
+
+def _inspected_data_uri(image: str) -> Picture:
+    head = _DATA_URI.match(image)
+    if not head:
+        raise rule(
+            f"an inline picture begins with data:image/png;base64, (or jpeg, jpg, webp)"
+            f" (given: {shown(image.partition(',')[0])})"
+        )
+    payload = image[head.end() :]
+    _check_length(len(payload) * 3 // 4 - 2, "the inline picture")  # before the memory for decoding is taken
+    try:
+        data = base64.b64decode(payload, validate=True)
+    except (binascii.Error, ValueError):
+        raise rule(f"the inline picture is not valid base64 ({len(payload)} characters)") from None
+    picture = _checked(data, "the inline picture")
+    if picture.kind != head["kind"].replace("jpg", "jpeg"):
+        raise rule(f"the inline picture says image/{head['kind']}, but its content is {picture.kind}")
+    return picture
+
+
+def _checked(data: bytes, name: str) -> Picture:
+    return _look(io.BytesIO(data), len(data), name)
+
+
+def _look(file: BinaryIO, length: int, name: str) -> Picture:
+    head = file.read(16)
+    file.seek(0)
+    kind = next((kind for kind, magic in _MAGIC.items() if head.startswith(magic)), None)
+    if kind is None or (kind == "webp" and head[8:12] != b"WEBP"):
+        raise rule(f"a picture is {_KINDS}; {name} is none of them ({length} bytes)")
+    _check_length(length, name)
+    width, height = imagesize.get(file)
+    return Picture(kind, length, max(width, 0), max(height, 0))
+
+
+def _check_length(length: int, name: str) -> None:
+    if length > _INLINE_LIMIT:
+        raise rule(
+            f"{name} has {length / MB:.1f} MB; a picture that is sent along has at most {_INLINE_LIMIT // MB} MB:"
+            " upload it and give its URL (at most 50 MB)"
+        )
+
+
+def _data_uri(picture: Picture, data: bytes) -> str:
+    return f"data:image/{picture.kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _lower_start(image: str) -> str:
+    head, comma, payload = image.partition(",") if image[:5].lower() == "data:" else ("", "", "")
+    return head.lower() + comma + payload if comma else lower_scheme(image[:8]) + image[8:]

@@ -1,0 +1,44 @@
+"""What a key has used and may still use."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["KeyUsage", "read_usage"]
+
+
+class KeyUsage(BaseModel):
+    """The quota of one API key, in the gateway's units (by its default, 500,000 units are one US dollar).
+
+    With `unlimited`, the account's wallet decides, and this says nothing about it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = ""
+    granted: float
+    used: float
+    available: float = Field(description="May be negative for an unlimited key, where it means nothing.")
+    unlimited: bool = False
+    models: frozenset[str] | None = Field(default=None, description="The only models the key may use; None for all.")
+    expires_at: datetime | None = Field(default=None, description="None: never.")
+
+
+def read_usage(body: Mapping[str, Any]) -> KeyUsage | None:
+    """Read the reply of `GET /api/usage/token/`; None unless its `code` is `true`, which alone means success."""
+    data = body.get("data")
+    if body.get("code") is not True or not isinstance(data, Mapping):
+        return None
+    limits = data.get("model_limits") if data.get("model_limits_enabled") else None
+    expires = data.get("expires_at") or 0
+    return KeyUsage(
+        name=str(data.get("name") or ""),
+        granted=data.get("total_granted") or 0,
+        used=data.get("total_used") or 0,
+        available=data.get("total_available") or 0,
+        unlimited=bool(data.get("unlimited_quota")),
+        models=frozenset(limits) if isinstance(limits, Mapping) else None,
+        expires_at=datetime.fromtimestamp(expires, UTC) if expires > 0 else None,
+    )

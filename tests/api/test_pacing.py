@@ -1,0 +1,65 @@
+"""When to ask next, for what is known."""
+
+import pytest
+
+from prefect_octopusx.api import next_delay
+from prefect_octopusx.api.pacing import default_deadline
+
+MIDDLE = 0.5  # the chance that adds no jitter
+
+
+def delay(age: float, **known: object) -> float:
+    return next_delay(age=age, chance=MIDDLE, **known)  # type: ignore[arg-type] # a test's shorthand
+
+
+def test_the_first_look_comes_after_ten_seconds_and_then_never_faster_than_the_gateway_refreshes() -> None:
+    assert delay(0) == 10
+    assert all(delay(age) >= 15 for age in range(10, 3600, 7))
+
+
+def test_the_older_a_job_the_longer_the_wait_up_to_a_minute() -> None:
+    assert delay(60) == 15
+    assert delay(240) == 30
+    assert delay(3000) == 60
+
+
+def test_before_a_family_is_ever_ready_looks_are_fewer() -> None:
+    assert delay(30, family="sora") == 30
+    assert delay(30, family="vidu") == 15
+
+
+def test_progress_moves_the_look_but_not_far() -> None:
+    assert delay(100, steps=[(50, 10), (100, 90)]) == 15  # nearly done
+    assert delay(100, steps=[(50, 10), (100, 20)]) == 30  # far from done: at most twice the usual wait
+    assert delay(100, steps=[(100, 50)]) == 15  # one step tells nothing
+    assert delay(100, steps=[(50, 10), (100, 100)]) == 15
+
+
+def test_off_peak_jobs_are_asked_about_every_five_to_fifteen_minutes() -> None:
+    assert delay(0, off_peak=True) == 300
+    assert delay(86400, off_peak=True) == 900
+
+
+def test_retry_after_is_a_floor() -> None:
+    assert delay(60, retry_after=45) == 45
+    assert delay(60, retry_after=1) == 15
+    assert delay(60, retry_after=45, poll_interval=1) == 45
+
+
+def test_a_given_interval_wins() -> None:
+    assert delay(3000, poll_interval=0.5) == 0.5
+    assert delay(0, poll_interval=120, off_peak=True) == 120
+
+
+def test_trouble_doubles_the_wait_up_to_two_minutes() -> None:
+    assert [delay(60, troubles=troubles) for troubles in range(5)] == [15, 30, 60, 120, 120]
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.25, 0.999])
+def test_chance_spreads_looks_by_a_tenth(chance: float) -> None:
+    assert 0.9 * 60 <= next_delay(age=3000, chance=chance) <= 1.1 * 60
+
+
+def test_deadlines() -> None:
+    assert default_deadline(off_peak=False) == 3600
+    assert default_deadline(off_peak=True) == 49 * 3600
