@@ -1,0 +1,322 @@
+"""How a record moves: who may send a create, and what is written before and after it.
+
+This is where "paid once, stored once" is kept. The record is created with a conditional write before the create is
+sent, the task id is written as soon as it is known, and `completed` is written after the video. So any later run with
+the same name finds out what is left to do, on any machine, with nothing but the destination.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from prefect_octopusx.api.client import CREATE_TIMEOUT, OctopusXClient
+from prefect_octopusx.api.errors import OctopusXError, SubmissionUncertain, VideoFailed
+from prefect_octopusx.api.replies import TaskState, VideoTask
+from prefect_octopusx.api.requests import VideoRequest
+from prefect_octopusx.storage.errors import (
+    DestinationError,
+    DestinationUnavailable,
+    NameTaken,
+    RecordConflict,
+    RecordNotWritten,
+)
+from prefect_octopusx.storage.records import RecordState, VideoRecord, check_name
+from prefect_octopusx.storage.store import Entry, VideoStore
+
+__all__ = ["OnUncertain", "complete", "fail", "failure", "submit"]
+
+OnUncertain = Literal["stop", "resubmit"]
+
+_CLAIM_LIFE = CREATE_TIMEOUT + 60.0
+"""Seconds after which a claim without a task id is nobody's any more: no create takes that long to be answered."""
+_FOLLOW_INTERVAL = 2.0
+_WRITE_DELAYS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+_STALE = (RecordState.SUBMITTING, RecordState.UNCERTAIN)
+
+
+async def submit(
+    store: VideoStore,
+    client: OctopusXClient,
+    request: VideoRequest,
+    *,
+    name: str,
+    flow_run_id: str | None = None,
+    on_uncertain: OnUncertain = "stop",
+    retry_failed: bool = False,
+    logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None,
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> VideoRecord:
+    """Make sure that the video `name` was submitted, once, and return its record: submitted, or already completed.
+
+    Sends a create only if no record says that one was sent; a refused one may be sent again.
+
+    Args:
+        store: Where the record is kept.
+        client: The gateway.
+        request: What to make.
+        name: The idempotency key.
+        flow_run_id: Noted in the record.
+        on_uncertain: `resubmit` sends again where nobody knows whether an earlier create was accepted, at the risk of
+            paying twice; `stop` raises.
+        retry_failed: Whether to pay for a new attempt at a video that failed.
+        logger: Where to say what was found.
+        clock: Returns Unix seconds.
+        sleep: Waits some seconds.
+
+    Raises:
+        SubmissionUncertain: Nobody knows whether a create was accepted; the record says what was sent and when.
+        VideoFailed: It failed earlier, and `retry_failed` is off.
+        NameTaken: The name belongs to another request.
+        RecordNotWritten: It was submitted, but its task id could not be written down; the error carries it.
+        DestinationError: The destination can't be used. Nothing was sent.
+        OctopusXError: The create was refused; the record says so, and a later run may send again.
+        ValueError: The name can't name a video.
+    """
+    logger = logger or logging.getLogger(__name__)
+    claim = _draft(request, check_name(name), flow_run_id, clock())
+    entry = await _claim(
+        store, claim, on_uncertain=on_uncertain, retry_failed=retry_failed, logger=logger, clock=clock, sleep=sleep
+    )
+    if entry.record.state is not RecordState.SUBMITTING:
+        logger.info("%s: found %s, task %s", name, entry.record.state, entry.record.task_id)
+        return entry.record
+    # From here to the written id, being cancelled would lose a paid video: the cancellation waits.
+    work = asyncio.ensure_future(_send(store, client, request, entry, logger=logger, clock=clock, sleep=sleep))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+
+
+async def complete(
+    store: VideoStore, name: str, *, uri: str, size: int, sha256: str, clock: Callable[[], float] = time.time
+) -> VideoRecord:
+    """Write the commit mark: the whole, verified video of `name` is stored at `uri`."""
+    return await _settle(
+        store,
+        name,
+        lambda record: record.moved(
+            RecordState.COMPLETED,
+            uri=uri,
+            size=size,
+            sha256=sha256,
+            completed_at=_utc(clock()),
+            error=None,
+            error_code=None,
+        ),
+    )
+
+
+async def fail(store: VideoStore, name: str, task: VideoTask) -> VideoRecord:
+    """Write down the API's final word: the video of `name` failed."""
+    return await _settle(
+        store,
+        name,
+        lambda record: record.moved(
+            RecordState.FAILED, error=task.error or "the API gave no reason", error_code=task.error_code
+        ),
+    )
+
+
+def failure(record: VideoRecord) -> VideoFailed:
+    """Return the error for a video that failed."""
+    return VideoFailed(
+        f"{record.name}: {record.model} failed, task {record.task_id}: {record.error}. "
+        "To pay for a new attempt, run it again with `retry_failed=True`, or under another name",
+        task_id=record.task_id,
+        code=record.error_code,
+    )
+
+
+def _draft(request: VideoRequest, name: str, flow_run_id: str | None, now: float) -> VideoRecord:
+    return VideoRecord(
+        name=name,
+        state=RecordState.SUBMITTING,
+        model=request.model,
+        family=request.family,
+        request=request.recorded(),
+        digest=request.digest,
+        off_peak=request.is_off_peak,
+        flow_run_id=flow_run_id,
+        claimed_at=_utc(now),
+    )
+
+
+async def _claim(
+    store: VideoStore,
+    claim: VideoRecord,
+    *,
+    on_uncertain: OnUncertain,
+    retry_failed: bool,
+    logger: "logging.Logger | logging.LoggerAdapter[Any]",
+    clock: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]],
+) -> Entry:
+    """Return our own claim (submitting), or the record of a video that needs no create (submitted, completed)."""
+    followed: str | None = None
+    patience = 0.0
+    troubles = iter(_WRITE_DELAYS)
+    while True:
+        try:
+            entry = await store.read(claim.name)
+            if entry is None:
+                if await store.has_video(claim.name):
+                    raise _foreign_video(store, claim.name)
+                return await store.create(claim)
+            record = entry.record
+            if record.claim == claim.claim:
+                return entry  # a write of ours that seemed to fail
+            if record.state is RecordState.SUBMITTING and record.claim != followed:
+                followed, patience = record.claim, _CLAIM_LIFE
+                logger.info("%s: another run is submitting it; following", claim.name)
+            age = clock() - record.claimed_at.timestamp()
+            if record.state is RecordState.SUBMITTING and age < _CLAIM_LIFE and patience > 0:
+                patience -= _FOLLOW_INTERVAL
+                await sleep(_FOLLOW_INTERVAL)
+                continue
+            if _may_send(record, on_uncertain=on_uncertain, retry_failed=retry_failed):
+                return await store.replace(entry, claim.model_copy(update={"earlier": record.superseded()}))
+        except RecordConflict:
+            continue  # somebody was quicker: look again
+        except DestinationUnavailable as error:
+            # A write may have arrived all the same: only with this very claim can it be told from another run's.
+            delay = next(troubles, None)
+            if delay is None:
+                raise
+            logger.warning("%s: %s", claim.name, error)
+            await sleep(delay)
+            continue
+        _check(record, claim)
+        return entry
+
+
+def _may_send(record: VideoRecord, *, on_uncertain: OnUncertain, retry_failed: bool) -> bool:
+    return (
+        record.state is RecordState.REFUSED
+        or (record.state is RecordState.FAILED and retry_failed)
+        or (record.state in _STALE and on_uncertain == "resubmit")
+    )
+
+
+def _check(record: VideoRecord, claim: VideoRecord) -> None:
+    if record.digest != claim.digest:
+        raise NameTaken(
+            f"name: {record.name!r} already stands for another request ({record.model}, {record.state}, submitted "
+            f"{_when(record)}). A name is paid for once: give the new request a name of its own, or remove "
+            f"{record.name}.json and {record.name}.mp4 from the destination to make it anew",
+            task_id=record.task_id,
+        )
+    if record.state in _STALE:
+        raise SubmissionUncertain(
+            f"{record.name}: a create of {record.model} was sent {_when(record)} and got no certain answer"
+            f"{f' ({record.error})' if record.error else ''}. It may be in the making and billed: look for it in the "
+            'OctopusX dashboard. If it is not there, run again with `on_uncertain="resubmit"`',
+            code=record.error_code,
+        )
+    if record.state is RecordState.FAILED:
+        raise failure(record)
+
+
+async def _send(
+    store: VideoStore,
+    client: OctopusXClient,
+    request: VideoRequest,
+    entry: Entry,
+    *,
+    logger: "logging.Logger | logging.LoggerAdapter[Any]",
+    clock: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]],
+) -> VideoRecord:
+    claim = entry.record
+    try:
+        task = await client.create_video(request)
+    except OctopusXError as error:
+        state = RecordState.UNCERTAIN if isinstance(error, SubmissionUncertain) else RecordState.REFUSED
+        noted = claim.moved(state, error=str(error), error_code=error.code)
+        try:
+            await store.replace(entry, noted)
+        except (DestinationError, RecordConflict) as trouble:
+            logger.warning("%s: could not note in the record that the create was %s: %s", claim.name, state, trouble)
+        if isinstance(error, SubmissionUncertain):
+            raise _uncertain(error, noted) from error
+        raise
+    logger.info("%s: submitted %s, task %s", claim.name, claim.model, task.id)
+    submitted = claim.moved(
+        RecordState.SUBMITTED, task_id=task.id, alt_ids=task.alt_ids, submitted_at=_utc(clock()), error=None
+    )
+    entry = await _write_down(store, entry, submitted, logger=logger, sleep=sleep)
+    if task.state is TaskState.FAILED:
+        raise failure(await fail(store, claim.name, task))
+    return entry.record
+
+
+async def _write_down(
+    store: VideoStore,
+    entry: Entry,
+    submitted: VideoRecord,
+    *,
+    logger: "logging.Logger | logging.LoggerAdapter[Any]",
+    sleep: Callable[[float], Awaitable[None]],
+) -> Entry:
+    """Write a task id that is paid for, as stubbornly as is sensible."""
+    problem: OctopusXError
+    for delay in (*_WRITE_DELAYS, None):
+        try:
+            return await store.replace(entry, submitted)
+        except OctopusXError as error:
+            problem = error
+            if delay is None or isinstance(error, RecordConflict):
+                break
+            logger.warning("%s: task %s is not written down yet: %s", submitted.name, submitted.task_id, error)
+            await sleep(delay)
+    raise RecordNotWritten(
+        f"{submitted.name}: task {submitted.task_id} was submitted and is paid for, but its record could not be "
+        f"written ({problem}). Note this task id: the video can be fetched with it. The record still says that a "
+        "create is on its way, so nothing is sent again by itself",
+        task_id=submitted.task_id,
+    ) from problem
+
+
+async def _settle(store: VideoStore, name: str, change: Callable[[VideoRecord], VideoRecord]) -> VideoRecord:
+    """Apply a change that is right whoever else writes; a completed record stays as it is."""
+    while True:
+        entry = await store.read(name)
+        if entry is None:
+            raise NameTaken(f"name: the record of {name!r} is gone from the destination; somebody removed it")
+        if entry.record.state is RecordState.COMPLETED:
+            return entry.record
+        try:
+            return (await store.replace(entry, change(entry.record))).record
+        except RecordConflict:
+            continue
+
+
+def _uncertain(error: SubmissionUncertain, record: VideoRecord) -> SubmissionUncertain:
+    return SubmissionUncertain(
+        f"{record.name}: {error.args[0]}. Nothing is sent again by itself: look for it in the OctopusX dashboard "
+        f"(sent {_when(record)}, digest {record.digest[:12]}). If it is not there, run again with "
+        '`on_uncertain="resubmit"`',
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+    )
+
+
+def _foreign_video(store: VideoStore, name: str) -> NameTaken:
+    return NameTaken(
+        f"name: {store.uri(name)} exists, but no record explains it; it is not overwritten. "
+        "Choose another name, or move the file away"
+    )
+
+
+def _when(record: VideoRecord) -> str:
+    return f"{record.submitted_at or record.claimed_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,143 @@
+"""The record of a video: `NAME.json` beside `NAME.mp4`.
+
+It is journal, lock, provenance and receipt in one::
+
+    (none) --claim--> submitting --id known--> submitted --> completed
+                          |                        '-------> failed     (the API's final word)
+                          |-- refused for sure ----> refused            (may be sent again)
+                          '-- no certain answer ---> uncertain          (never sent again by itself)
+
+A record never holds a key, a signed URL or an inline image.
+"""
+
+import re
+import unicodedata
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from prefect_octopusx.storage.errors import RecordInvalid
+
+__all__ = ["Attempt", "RecordState", "VideoRecord", "check_name"]
+
+
+class RecordState(StrEnum):
+    """Where a video stands."""
+
+    SUBMITTING = "submitting"
+    """Claimed; the create is about to be sent or on its way."""
+    SUBMITTED = "submitted"
+    """The API gave a task id; the video is in the making, and paid for."""
+    COMPLETED = "completed"
+    """The whole, verified video is stored. The commit mark."""
+    FAILED = "failed"
+    """The API's final word: the video failed."""
+    REFUSED = "refused"
+    """The create was refused for sure: nothing was submitted, nothing is billed."""
+    UNCERTAIN = "uncertain"
+    """The create got no certain answer: it may be in the making and billed."""
+
+
+class Attempt(BaseModel):
+    """An earlier create under the same name, kept when a new one takes its place."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: RecordState
+    digest: str
+    task_id: str | None = None
+    claimed_at: datetime
+    submitted_at: datetime | None = None
+    error: str | None = None
+    error_code: str | None = None
+
+
+class VideoRecord(BaseModel):
+    """What is known of one video. Immutable: every transition is a new record. Times are in UTC.
+
+    Unknown fields of a later version are kept, so that an older worker does not lose them by writing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    schema_version: Literal[1] = 1
+    name: str = Field(description="The idempotency key: what is asked for once under it is paid for once.")
+    state: RecordState
+    model: str
+    family: str
+    request: dict[str, Any] = Field(description="The request as sent, without URL queries and inline images.")
+    digest: str = Field(description="SHA-256 of `request` in canonical JSON, in hex.")
+    off_peak: bool = False
+    claim: str = Field(default_factory=lambda: uuid4().hex, description="Who holds the right to send: a random token.")
+    flow_run_id: str | None = None
+    task_id: str | None = Field(default=None, description="The id from the create reply, verbatim.")
+    alt_ids: tuple[str, ...] = Field(default=(), description="Other ids in the create reply.")
+    claimed_at: datetime
+    submitted_at: datetime | None = None
+    completed_at: datetime | None = Field(default=None, description="When the whole video was stored.")
+    error: str | None = None
+    error_code: str | None = None
+    uri: str | None = Field(default=None, description="Where the video is stored, once it is.")
+    size: int | None = Field(default=None, description="Bytes.")
+    sha256: str | None = Field(default=None, description="Of the whole file, in hex.")
+    earlier: tuple[Attempt, ...] = Field(default=(), description="Earlier creates under this name, oldest first.")
+
+    @property
+    def attempts(self) -> int:
+        """How many creates this name has seen, this one included."""
+        return len(self.earlier) + 1
+
+    def moved(self, state: RecordState, **changes: Any) -> "VideoRecord":  # noqa: ANN401 - any field of the record
+        """Return this record in another state, with other fields changed."""
+        return self.model_copy(update={"state": state, **changes})
+
+    def superseded(self) -> tuple[Attempt, ...]:
+        """Return `earlier` for a record that takes this one's place."""
+        return (*self.earlier, Attempt.model_validate(self.model_dump(include=set(Attempt.model_fields))))
+
+    def to_json(self) -> bytes:
+        """Return the record as it is stored: UTF-8 JSON, indented for people."""
+        return self.model_dump_json(indent=2, exclude_none=True).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes, *, where: str) -> "VideoRecord":
+        """Read a stored record.
+
+        Raises:
+            RecordInvalid: It is not one, or of a version that this package does not know; `where` is named.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            raise RecordInvalid(
+                f"{where} is not a video record that this version can read ({'.'.join(map(str, problem['loc']))}: "
+                f"{problem['msg']}). It was left as it is: look at it, then move it away or choose another name."
+            ) from None
+
+
+_SEGMENT = re.compile(r"\w[\w.\-]*")
+_LONGEST = 180  # bytes; a file name may have 255, and the parts of a transfer add to it
+
+
+def check_name(name: str) -> str:
+    """Return `name`, normalised (Unicode NFC), if it can name a video in a bucket and in a folder alike.
+
+    Allowed are letters and digits of any script, `_`, `-`, `.`, and `/` between folders.
+
+    Raises:
+        ValueError: It can't; the message says what is allowed.
+    """
+    name = unicodedata.normalize("NFC", name)
+    segments = name.split("/")
+    if not all(_SEGMENT.fullmatch(segment) and len(segment.encode()) <= _LONGEST for segment in segments):
+        raise ValueError(
+            f"name: {name[:80]!r} can't name a video. Use letters, digits, '_', '-' and '.', with '/' between folders; "
+            f"each part starts with a letter, a digit or '_' and has at most {_LONGEST} bytes."
+        )
+    if segments[-1].lower().endswith((".mp4", ".json")):
+        raise ValueError(f"name: {name!r} is a file name; leave out the ending: {name.rpartition('.')[0]!r}.")
+    return name

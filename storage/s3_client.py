@@ -1,0 +1,119 @@
+"""How a bucket is reached: the options, and the boto3 client made from them."""
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["ChecksumAlgorithm", "S3Options", "open_client"]
+
+ChecksumAlgorithm = Literal["CRC32", "SHA1", "SHA256"]
+"""Those that boto3 knows without its C extension."""
+
+MIB = 1024 * 1024
+_SMALLEST_PART = 5 * MIB  # S3's own limit for every part but the last
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Options:
+    """Where the bucket is and how videos are put into it.
+
+    Raises:
+        ValueError: `concurrency` or `part_size` is out of range.
+    """
+
+    bucket: str
+    prefix: str = ""
+    """The folder in the bucket; slashes at its ends don't matter."""
+    endpoint_url: str | None = None
+    """For MinIO, R2 and others; None is AWS."""
+    region: str | None = None
+    storage_class: str | None = None
+    """Of videos; records are read often and stay in the standard class."""
+    server_side_encryption: str | None = None
+    """`AES256`, `aws:kms`, ...; of videos and records."""
+    sse_kms_key_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Of videos."""
+    checksum_algorithm: ChecksumAlgorithm | None = "CRC32"
+    """What the server checks what it got with; None for servers that know none of it."""
+    addressing_style: Literal["path", "virtual"] | None = None
+    """None: `path` where there is an `endpoint_url`, else boto3 decides."""
+    concurrency: int = 4
+    """How many parts of a video are sent at the same time."""
+    part_size: int = 8 * MIB
+    """Bytes, at least 5 MiB. Memory: about (`concurrency` + 1) parts for a video under way."""
+    session_factory: "Callable[[], Session] | None" = field(default=None, repr=False)
+    """Makes the boto3 session, for keys from a saved block; None is AWS's own chain (environment, profile, role)."""
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1:
+            raise ValueError(f"concurrency: {self.concurrency} is less than 1.")
+        if self.part_size < _SMALLEST_PART:
+            raise ValueError(f"part_size: {self.part_size} is less than S3's 5 MiB ({_SMALLEST_PART} bytes).")
+
+    def key(self, name: str, ending: str) -> str:
+        """Return the object key of `name` with an ending such as `.mp4`."""
+        prefix = self.prefix.strip("/")
+        return f"{prefix}/{name}{ending}" if prefix else name + ending
+
+    def encryption(self) -> dict[str, Any]:
+        """Return the arguments that encrypt an object."""
+        given = {"ServerSideEncryption": self.server_side_encryption, "SSEKMSKeyId": self.sse_kms_key_id}
+        return {argument: value for argument, value in given.items() if value}
+
+    def video(self) -> dict[str, Any]:
+        """Return the arguments of a new video, be it put whole or begun in parts."""
+        given = {"StorageClass": self.storage_class, "Tagging": urlencode(self.tags, quote_via=quote)}
+        return {
+            "ContentType": "video/mp4",
+            **self.encryption(),
+            **{argument: value for argument, value in given.items() if value},
+        }
+
+    def checksum(self, data: bytes) -> dict[str, str]:
+        """Return the argument that lets the server check `data`.
+
+        It is computed here, not by boto3: boto3 sends its own as a trailer over https, which many servers refuse.
+        """
+        match self.checksum_algorithm:
+            case None:
+                return {}
+            case "CRC32":
+                digest = zlib.crc32(data).to_bytes(4)
+            case algorithm:
+                digest = hashlib.new(algorithm.lower(), data, usedforsecurity=False).digest()
+        return {f"Checksum{self.checksum_algorithm}": base64.b64encode(digest).decode()}
+
+
+def open_client(options: S3Options) -> "S3Client":
+    """Make the client. Blocks (it reads files, and may ask a metadata service for credentials).
+
+    Raises:
+        botocore.exceptions.BotoCoreError: A profile, a region or the like is wrong.
+        ValueError: `endpoint_url` is not a URL.
+    """
+    # Imported here because boto3 costs start time, also for those who store videos in a folder.
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    config = Config(
+        connect_timeout=10,
+        read_timeout=60,
+        retries={"mode": "standard"},
+        max_pool_connections=max(10, options.concurrency + 2),
+        user_agent_extra="prefect-octopusx",
+        s3={"addressing_style": options.addressing_style or ("path" if options.endpoint_url else "auto")},
+    )
+    if options.checksum_algorithm is None:
+        unasked = Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
+        config = config.merge(unasked)
+    session = options.session_factory() if options.session_factory else boto3.Session()
+    return session.client("s3", region_name=options.region, endpoint_url=options.endpoint_url, config=config)

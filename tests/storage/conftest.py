@@ -1,0 +1,254 @@
+"""Both stores, an S3 server in the process, and a proxy before it that fails on request."""
+
+import asyncio
+import http.client
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from prefect_octopusx.storage.local import LocalStore
+from prefect_octopusx.storage.records import RecordState, VideoRecord
+from prefect_octopusx.storage.s3 import S3Options, S3Store
+from prefect_octopusx.storage.store import VideoStore
+
+MIB = 1024 * 1024
+
+
+def box(kind: str, payload: bytes) -> bytes:
+    return (8 + len(payload)).to_bytes(4) + kind.encode() + payload
+
+
+def mp4(pictures: int = 1000) -> bytes:
+    """Return a whole mp4, as far as its boxes tell, with `pictures` bytes in `mdat`, the last one."""
+    pattern = bytes(range(251)) * (pictures // 251 + 1)
+    return box("ftyp", b"isom\0\0\2\0isomiso2") + box("moov", bytes(120)) + box("mdat", pattern[:pictures])
+
+
+async def pieces(data: bytes, length: int = 64 * 1024) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), length):
+        yield data[at : at + length]
+
+
+def record(name: str = "clips/fox", **fields: Any) -> VideoRecord:  # noqa: ANN401 - any field of the record
+    return VideoRecord.model_validate(
+        {
+            "name": name,
+            "state": RecordState.SUBMITTING,
+            "model": "jimeng-video-3.0",
+            "family": "jimeng",
+            "request": {"prompt": "a fox"},
+            "digest": "0" * 64,
+            "claimed_at": datetime(2026, 5, 1, 12, tzinfo=UTC),
+            **fields,
+        }
+    )
+
+
+class Bucket(NamedTuple):
+    """A bucket of its own for a test."""
+
+    name: str
+    endpoint: str
+    client: Any
+    session: boto3.Session
+    """Kept, because a session reads boto3's large description of S3 once."""
+
+    def options(self, **given: Any) -> S3Options:  # noqa: ANN401 - any option
+        return S3Options(
+            **{
+                "bucket": self.name,
+                "prefix": "videos",
+                "endpoint_url": self.endpoint,
+                "session_factory": lambda: self.session,
+                **given,
+            }
+        )
+
+    def objects(self) -> list[str]:
+        return [found["Key"] for found in self.client.list_objects_v2(Bucket=self.name).get("Contents", [])]
+
+    def uploads(self) -> list[Any]:
+        return list(self.client.list_multipart_uploads(Bucket=self.name).get("Uploads", []))
+
+    def get(self, key: str) -> bytes:
+        return bytes(self.client.get_object(Bucket=self.name, Key=key)["Body"].read())
+
+
+class Place(NamedTuple):
+    """A store, and what a test must know of where it keeps its files."""
+
+    store: VideoStore
+    files: Callable[[], list[str]]
+    """All that is there, hidden files and unfinished uploads included."""
+    get: Callable[[str], bytes]
+    put: Callable[[str, bytes], None]
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the machine's own AWS configuration out."""
+    for variable in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in {
+        "AWS_ACCESS_KEY_ID": "AKIATEST",
+        "AWS_SECRET_ACCESS_KEY": "test-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(variable, value)
+
+
+@pytest.fixture(scope="session")
+def moto_endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    return boto3.Session(aws_access_key_id="AKIATEST", aws_secret_access_key="test-secret", region_name="us-east-1")
+
+
+@pytest.fixture
+def bucket(moto_endpoint: str, session: boto3.Session) -> Iterator[Bucket]:
+    client = session.client("s3", endpoint_url=moto_endpoint)
+    name = f"b-{uuid4().hex[:12]}"
+    client.create_bucket(Bucket=name)
+    yield Bucket(name, moto_endpoint, client, session)
+    client.close()
+
+
+@pytest.fixture(params=["local", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "local":
+        folder = tmp_path / "videos"
+
+        def put(name: str, data: bytes) -> None:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+
+        return Place(
+            LocalStore(folder),
+            lambda: sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()),
+            lambda name: (folder / name).read_bytes(),
+            put,
+        )
+    bucket: Bucket = request.getfixturevalue("bucket")
+    return Place(
+        S3Store(bucket.options(part_size=5 * MIB)),
+        lambda: (
+            sorted(key.removeprefix("videos/") for key in bucket.objects())
+            + [f"unfinished {upload['Key']}" for upload in bucket.uploads()]
+        ),
+        lambda name: bucket.get(f"videos/{name}"),
+        lambda name, data: bucket.client.put_object(Bucket=bucket.name, Key=f"videos/{name}", Body=data),
+    )
+
+
+class Fault(NamedTuple):
+    """What the proxy does once, in place of a plain answer, to a request whose line contains `of`."""
+
+    of: str
+    status: int = 0
+    """0: the request is passed on and done, but the answer is lost."""
+    code: str = ""
+    headers: Iterable[tuple[str, str]] = ()
+    cut: bool = False
+    """The true answer is passed back, but broken off in its middle."""
+    hold: threading.Event | None = None
+    """The request is passed on once this is set."""
+
+
+class Proxy:
+    """An HTTP proxy before an S3 server, with faults in the order they are to happen."""
+
+    def __init__(self, target: str) -> None:
+        self.faults: list[Fault] = []
+        self.lines: list[str] = []
+        self.headers: list[dict[str, str]] = []
+        self._lock = threading.Lock()
+        proxy, address = self, urlsplit(target).netloc
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _pass_on(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                fault = proxy.take(f"{self.command} {self.path}", dict(self.headers))
+                if fault and fault.hold:
+                    fault.hold.wait(30)
+                if fault and fault.status:
+                    text = f"<Error><Code>{fault.code}</Code><Message>said so</Message></Error>".encode()
+                    self._answer(fault.status, list(fault.headers), text)
+                    return
+                upstream = http.client.HTTPConnection(address)
+                upstream.request(self.command, self.path, body, dict(self.headers))
+                reply = upstream.getresponse()
+                data = reply.read()
+                upstream.close()
+                if fault and not fault.hold and not fault.cut:
+                    self.close_connection = True
+                    return
+                skipped = {"content-length", "transfer-encoding", "connection"}
+                headers = [(key, value) for key, value in reply.getheaders() if key.lower() not in skipped]
+                self._answer(reply.status, headers, data, cut=bool(fault and fault.cut))
+
+            def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, *, cut: bool = False) -> None:
+                self.send_response_only(status)
+                for key, value in headers:
+                    self.send_header(key, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body[: len(body) // 2] if cut else body)
+                self.close_connection = self.close_connection or cut
+
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - the names http.server asks for
+
+            def log_message(self, *_: object) -> None:
+                """Keep quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def take(self, line: str, headers: dict[str, str]) -> Fault | None:
+        """Note a request, and return the fault that is due."""
+        with self._lock:
+            self.lines.append(line)
+            self.headers.append(headers)
+            due = next((fault for fault in self.faults if fault.of in line), None)
+            if due:
+                self.faults.remove(due)
+            return due
+
+    async def saw(self, part: str, times: int = 1) -> None:
+        """Wait until so many requests whose line contains `part` have arrived."""
+        async with asyncio.timeout(20):
+            while sum(part in line for line in self.lines) < times:  # noqa: ASYNC110 - it is a thread that notes them
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def proxy(moto_endpoint: str) -> Iterator[Proxy]:
+    proxy = Proxy(moto_endpoint)
+    thread = threading.Thread(target=proxy.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield proxy
+    proxy.server.shutdown()
+    proxy.server.server_close()
+    thread.join()
