@@ -184,13 +184,14 @@ class OctopusXClient:
         return f"{self._base_url}/v1/videos/{quote(task_id, safe='')}/content"
 
     async def _create(self, path: str, request: "VideoRequest | RemixRequest") -> VideoTask:
-        for warning in request.warnings():
-            self._logger.warning("%s: %s", request.model, warning)
         what = f"{path.rpartition('/')[2]} of {request.model}"
         try:
             body = await asyncio.to_thread(request.body)  # reads and encodes pictures
+            warnings = await asyncio.to_thread(request.warnings)
         except (OSError, ValueError) as error:
             raise InvalidRequest(f"The {what} was not sent: {error}") from None
+        for warning in warnings:
+            self._logger.warning("%s: %s", request.model, warning)
         call = self._creates.build_request("POST", self._base_url + path, json=body)
         answer = await self._send(self._creates, call, lost=SubmissionUncertain, what=f"the {what}")
         if httpx.codes.is_success(answer.status) and answer.body is not None:

@@ -67,7 +67,7 @@ def _standard(age: float, family: str | None, steps: Sequence[tuple[float, float
         return _FIRST_LOOK
     share = min(_CEILING, max(_REFRESH, age * _SHARE_OF_AGE))
     left = _seconds_left(age, steps)
-    if left is not None:
+    if left is not None and left > 0:  # an overdue job's progress tells nothing any more
         return max(_REFRESH, min(left / 2, 2 * share, _CEILING))
     hardly_before = _HARDLY_BEFORE.get(family or "", 0.0)
     return max(share, min(hardly_before - age, 2 * _REFRESH))
@@ -78,8 +78,8 @@ def _off_peak(age: float) -> float:
 
 
 def _seconds_left(age: float, steps: Sequence[tuple[float, float]]) -> float | None:
-    """Extrapolate from the progress; None until it has risen between looks."""
+    """Extrapolate from the progress, below 0 once overdue; None until it has risen between looks."""
     if len(steps) < 2:  # two points make a line
         return None
     (first_age, first), (last_age, last) = steps[0], steps[-1]
-    return max(0.0, last_age + (100 - last) * (last_age - first_age) / (last - first) - age)
+    return last_age + (100 - last) * (last_age - first_age) / (last - first) - age

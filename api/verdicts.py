@@ -88,7 +88,10 @@ def query_error(answer: Answer, *, task_id: str | None = None) -> OctopusXError:
     what = f"task {task_id}" if task_id else "the question"
     kind = _query_kind(answer.status, code, about_task=task_id is not None)
     if kind is TaskNotFound:
-        message = f"The gateway does not know task {task_id}: {said}. Only a key of the account that created it can ask for it"
+        message = (
+            f"The gateway does not know task {task_id}: {said}. "
+            "Only a key of the account that created it can ask for it"
+        )
     elif kind is EndpointNotFound:
         message = f"The gateway has no such address: {_wrong_address(answer, said)}"
     elif kind is GatewayError:

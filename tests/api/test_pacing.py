@@ -32,7 +32,7 @@ def test_progress_moves_the_look_but_not_far() -> None:
     assert delay(100, steps=[(50, 10), (100, 90)]) == 15  # nearly done
     assert delay(100, steps=[(50, 10), (100, 20)]) == 30  # far from done: at most twice the usual wait
     assert delay(100, steps=[(100, 50)]) == 15  # one step tells nothing
-    assert delay(100, steps=[(50, 10), (100, 100)]) == 15
+    assert delay(3000, steps=[(50, 10), (100, 95)]) == 60  # overdue: progress tells nothing any more
 
 
 def test_off_peak_jobs_are_asked_about_every_five_to_fifteen_minutes() -> None:

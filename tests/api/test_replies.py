@@ -57,14 +57,16 @@ def test_query_replies(example: dict[str, Any]) -> None:
         ({"id": " veo3.1-fast:1770350082-X.y "}, "veo3.1-fast:1770350082-X.y", ()),
     ],
 )
-def test_ids_are_taken_verbatim_from_wherever_they_are(body: Any, first: str, others: tuple[str, ...]) -> None:
+def test_ids_are_taken_verbatim_from_wherever_they_are(
+    body: dict[str, Any], first: str, others: tuple[str, ...]
+) -> None:
     task = read_created(body)
     assert task is not None
     assert (task.id, task.alt_ids) == (first, others)
 
 
 @pytest.mark.parametrize("body", [{}, {"id": None}, {"id": True}, {"data": None}, {"data": []}, {"id": {"a": 1}}])
-def test_a_reply_without_an_id_is_no_task(body: Any) -> None:
+def test_a_reply_without_an_id_is_no_task(body: dict[str, Any]) -> None:
     assert read_created(body) is None
 
 
