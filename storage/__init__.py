@@ -1,5 +1,6 @@
 """The video store: records, S3, a local folder, the checked transfer. No Prefect in here."""
 
+from prefect_octopusx.storage.claims import OnUncertain, failure
 from prefect_octopusx.storage.errors import (
     DestinationError,
     DestinationUnavailable,
@@ -8,7 +9,7 @@ from prefect_octopusx.storage.errors import (
     RecordInvalid,
     RecordNotWritten,
 )
-from prefect_octopusx.storage.journal import OnUncertain, complete, fail, failure, submit
+from prefect_octopusx.storage.journal import complete, fail, submit
 from prefect_octopusx.storage.local import LocalStore
 from prefect_octopusx.storage.records import Attempt, RecordState, VideoRecord, check_name
 from prefect_octopusx.storage.s3 import S3Options, S3Store

@@ -1,4 +1,4 @@
-"""How a record moves: who may send a create, and what is written before and after it.
+"""How a record moves: what is written before a create, after it, and at the end.
 
 This is where "paid once, stored once" is kept. The record is created with a conditional write before the create is
 sent, the task id is written as soon as it is known, and `completed` is written after the video. So any later run with
@@ -10,15 +10,15 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
-from prefect_octopusx.api.client import CREATE_TIMEOUT, OctopusXClient
-from prefect_octopusx.api.errors import OctopusXError, SubmissionUncertain, VideoFailed
+from prefect_octopusx.api.client import OctopusXClient
+from prefect_octopusx.api.errors import OctopusXError, SubmissionUncertain
 from prefect_octopusx.api.replies import TaskState, VideoTask
 from prefect_octopusx.api.requests import VideoRequest
+from prefect_octopusx.storage.claims import WRITE_DELAYS, OnUncertain, claim_name, failure, sent_at
 from prefect_octopusx.storage.errors import (
     DestinationError,
-    DestinationUnavailable,
     NameTaken,
     RecordConflict,
     RecordNotWritten,
@@ -26,15 +26,7 @@ from prefect_octopusx.storage.errors import (
 from prefect_octopusx.storage.records import RecordState, VideoRecord, check_name
 from prefect_octopusx.storage.store import Entry, VideoStore
 
-__all__ = ["OnUncertain", "complete", "fail", "failure", "submit"]
-
-OnUncertain = Literal["stop", "resubmit"]
-
-_CLAIM_LIFE = CREATE_TIMEOUT + 60.0
-"""Seconds after which a claim without a task id is nobody's any more: no create takes that long to be answered."""
-_FOLLOW_INTERVAL = 2.0
-_WRITE_DELAYS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-_STALE = (RecordState.SUBMITTING, RecordState.UNCERTAIN)
+__all__ = ["complete", "fail", "submit"]
 
 
 async def submit(
@@ -78,7 +70,7 @@ async def submit(
     """
     logger = logger or logging.getLogger(__name__)
     claim = _draft(request, check_name(name), flow_run_id, clock())
-    entry = await _claim(
+    entry = await claim_name(
         store, claim, on_uncertain=on_uncertain, retry_failed=retry_failed, logger=logger, clock=clock, sleep=sleep
     )
     if entry.record.state is not RecordState.SUBMITTING:
@@ -123,16 +115,6 @@ async def fail(store: VideoStore, name: str, task: VideoTask) -> VideoRecord:
     )
 
 
-def failure(record: VideoRecord) -> VideoFailed:
-    """Return the error for a video that failed."""
-    return VideoFailed(
-        f"{record.name}: {record.model} failed, task {record.task_id}: {record.error}. "
-        "To pay for a new attempt, run it again with `retry_failed=True`, or under another name",
-        task_id=record.task_id,
-        code=record.error_code,
-    )
-
-
 def _draft(request: VideoRequest, name: str, flow_run_id: str | None, now: float) -> VideoRecord:
     return VideoRecord(
         name=name,
@@ -145,81 +127,6 @@ def _draft(request: VideoRequest, name: str, flow_run_id: str | None, now: float
         flow_run_id=flow_run_id,
         claimed_at=_utc(now),
     )
-
-
-async def _claim(
-    store: VideoStore,
-    claim: VideoRecord,
-    *,
-    on_uncertain: OnUncertain,
-    retry_failed: bool,
-    logger: "logging.Logger | logging.LoggerAdapter[Any]",
-    clock: Callable[[], float],
-    sleep: Callable[[float], Awaitable[None]],
-) -> Entry:
-    """Return our own claim (submitting), or the record of a video that needs no create (submitted, completed)."""
-    followed: str | None = None
-    patience = 0.0
-    troubles = iter(_WRITE_DELAYS)
-    while True:
-        try:
-            entry = await store.read(claim.name)
-            if entry is None:
-                if await store.has_video(claim.name):
-                    raise _foreign_video(store, claim.name)
-                return await store.create(claim)
-            record = entry.record
-            if record.claim == claim.claim:
-                return entry  # a write of ours that seemed to fail
-            if record.state is RecordState.SUBMITTING and record.claim != followed:
-                followed, patience = record.claim, _CLAIM_LIFE
-                logger.info("%s: another run is submitting it; following", claim.name)
-            age = clock() - record.claimed_at.timestamp()
-            if record.state is RecordState.SUBMITTING and age < _CLAIM_LIFE and patience > 0:
-                patience -= _FOLLOW_INTERVAL
-                await sleep(_FOLLOW_INTERVAL)
-                continue
-            if _may_send(record, on_uncertain=on_uncertain, retry_failed=retry_failed):
-                return await store.replace(entry, claim.model_copy(update={"earlier": record.superseded()}))
-        except RecordConflict:
-            continue  # somebody was quicker: look again
-        except DestinationUnavailable as error:
-            # A write may have arrived all the same: only with this very claim can it be told from another run's.
-            delay = next(troubles, None)
-            if delay is None:
-                raise
-            logger.warning("%s: %s", claim.name, error)
-            await sleep(delay)
-            continue
-        _check(record, claim)
-        return entry
-
-
-def _may_send(record: VideoRecord, *, on_uncertain: OnUncertain, retry_failed: bool) -> bool:
-    return (
-        record.state is RecordState.REFUSED
-        or (record.state is RecordState.FAILED and retry_failed)
-        or (record.state in _STALE and on_uncertain == "resubmit")
-    )
-
-
-def _check(record: VideoRecord, claim: VideoRecord) -> None:
-    if record.digest != claim.digest:
-        raise NameTaken(
-            f"name: {record.name!r} already stands for another request ({record.model}, {record.state}, submitted "
-            f"{_when(record)}). A name is paid for once: give the new request a name of its own, or remove "
-            f"{record.name}.json and {record.name}.mp4 from the destination to make it anew",
-            task_id=record.task_id,
-        )
-    if record.state in _STALE:
-        raise SubmissionUncertain(
-            f"{record.name}: a create of {record.model} was sent {_when(record)} and got no certain answer"
-            f"{f' ({record.error})' if record.error else ''}. It may be in the making and billed: look for it in the "
-            'OctopusX dashboard. If it is not there, run again with `on_uncertain="resubmit"`',
-            code=record.error_code,
-        )
-    if record.state is RecordState.FAILED:
-        raise failure(record)
 
 
 async def _send(
@@ -265,7 +172,7 @@ async def _write_down(
 ) -> Entry:
     """Write a task id that is paid for, as stubbornly as is sensible."""
     problem: OctopusXError
-    for delay in (*_WRITE_DELAYS, None):
+    for delay in (*WRITE_DELAYS, None):
         try:
             return await store.replace(entry, submitted)
         except OctopusXError as error:
@@ -299,23 +206,12 @@ async def _settle(store: VideoStore, name: str, change: Callable[[VideoRecord], 
 def _uncertain(error: SubmissionUncertain, record: VideoRecord) -> SubmissionUncertain:
     return SubmissionUncertain(
         f"{record.name}: {error.args[0]}. Nothing is sent again by itself: look for it in the OctopusX dashboard "
-        f"(sent {_when(record)}, digest {record.digest[:12]}). If it is not there, run again with "
+        f"(sent {sent_at(record)}, digest {record.digest[:12]}). If it is not there, run again with "
         '`on_uncertain="resubmit"`',
         status=error.status,
         code=error.code,
         request_id=error.request_id,
     )
-
-
-def _foreign_video(store: VideoStore, name: str) -> NameTaken:
-    return NameTaken(
-        f"name: {store.uri(name)} exists, but no record explains it; it is not overwritten. "
-        "Choose another name, or move the file away"
-    )
-
-
-def _when(record: VideoRecord) -> str:
-    return f"{record.submitted_at or record.claimed_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _utc(seconds: float) -> datetime:

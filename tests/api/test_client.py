@@ -34,7 +34,8 @@ from prefect_octopusx.api import (
     VideoRequest,
     ViduRequest,
 )
-from prefect_octopusx.sandbox import Fault, Sandbox, SandboxSettings
+from prefect_octopusx.sandbox import Fault, Sandbox
+from tests.pictures import png
 
 CAT = ViduRequest(model="viduq3-pro", prompt="a cat chasing butterflies", duration=5)
 GROK = GrokRequest(model="grok-video-3", prompt="a fox")
@@ -258,7 +259,7 @@ async def test_soft_rules_warn_once_when_the_request_is_sent(
 
 async def test_a_picture_that_is_gone_when_it_is_to_be_sent(sandbox: Sandbox, tmp_path: Path) -> None:
     picture = tmp_path / "first.png"
-    picture.write_bytes(PNG)
+    picture.write_bytes(png())
     request = ViduRequest(model="viduq2-pro", prompt="x", images=[picture])
     picture.unlink()
     async with client(sandbox) as gateway:
@@ -338,9 +339,3 @@ async def finished(sandbox: Sandbox) -> str:
             task = await gateway.query_video(task.id)
         assert task.video_url
         return task.video_url
-
-
-PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000100000001000802000000d3103f31"
-    "0000000c49444154789c6360000002000154a24f9f0000000049454e44ae426082"
-)

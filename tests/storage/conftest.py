@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from prefect_octopusx.storage.local import LocalStore
 from prefect_octopusx.storage.records import RecordState, VideoRecord
@@ -93,43 +92,17 @@ class Place(NamedTuple):
     put: Callable[[str, bytes], None]
 
 
-@pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the machine's own AWS configuration out."""
-    for variable in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable, value in {
-        "AWS_ACCESS_KEY_ID": "AKIATEST",
-        "AWS_SECRET_ACCESS_KEY": "test-secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
-        "NO_PROXY": "127.0.0.1",
-    }.items():
-        monkeypatch.setenv(variable, value)
-
-
-@pytest.fixture(scope="session")
-def moto_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture(scope="session")
 def session() -> boto3.Session:
     return boto3.Session(aws_access_key_id="AKIATEST", aws_secret_access_key="test-secret", region_name="us-east-1")
 
 
 @pytest.fixture
-def bucket(moto_endpoint: str, session: boto3.Session) -> Iterator[Bucket]:
-    client = session.client("s3", endpoint_url=moto_endpoint)
+def bucket(s3_url: str, session: boto3.Session) -> Iterator[Bucket]:
+    client = session.client("s3", endpoint_url=s3_url)
     name = f"b-{uuid4().hex[:12]}"
     client.create_bucket(Bucket=name)
-    yield Bucket(name, moto_endpoint, client, session)
+    yield Bucket(name, s3_url, client, session)
     client.close()
 
 
@@ -239,13 +212,13 @@ class Proxy:
     async def saw(self, part: str, times: int = 1) -> None:
         """Wait until so many requests whose line contains `part` have arrived."""
         async with asyncio.timeout(20):
-            while sum(part in line for line in self.lines) < times:  # noqa: ASYNC110 - it is a thread that notes them
+            while sum(part in line for line in self.lines) < times:
                 await asyncio.sleep(0.01)
 
 
 @pytest.fixture
-def proxy(moto_endpoint: str) -> Iterator[Proxy]:
-    proxy = Proxy(moto_endpoint)
+def proxy(s3_url: str) -> Iterator[Proxy]:
+    proxy = Proxy(s3_url)
     thread = threading.Thread(target=proxy.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield proxy

@@ -123,9 +123,9 @@ async def test_an_endpoint_s_password_is_not_told() -> None:
 
 
 @pytest.fixture
-def as_user(moto_endpoint: str) -> Iterator[Callable[[list[str]], Callable[[], boto3.Session]]]:
+def as_user(s3_url: str) -> Iterator[Callable[[list[str]], Callable[[], boto3.Session]]]:
     """Let the server enforce rights, and make users who have only those given."""
-    iam = boto3.Session().client("iam", endpoint_url=moto_endpoint)
+    iam = boto3.Session().client("iam", endpoint_url=s3_url)
 
     def make(actions: list[str]) -> Callable[[], boto3.Session]:
         name = f"user-{'-'.join(actions).replace(':', '').replace('*', 'all')}"
@@ -139,7 +139,7 @@ def as_user(moto_endpoint: str) -> Iterator[Callable[[list[str]], Callable[[], b
 
     def enforce(after: str) -> None:
         plain = {"Content-Type": "text/plain"}
-        request = urllib.request.Request(f"{moto_endpoint}/moto-api/reset-auth", after.encode(), plain)  # noqa: S310
+        request = urllib.request.Request(f"{s3_url}/moto-api/reset-auth", after.encode(), plain)  # noqa: S310
         urllib.request.urlopen(request).close()  # noqa: S310
 
     yield make

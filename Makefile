@@ -1,0 +1,44 @@
+# `make demo` runs the main job, `make test` passes the tests; each sets up what it needs in .venv by itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LAYERS := api blocks flows sandbox storage tasks
+# Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
+CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
+
+.PHONY: demo test lint types wheel check clean
+
+demo: $(READY)
+	@$(CLEAN) $(BIN)/python deployments/demo.py $(if $(KEEP),--keep)
+
+test: $(READY)
+	$(CLEAN) $(BIN)/python -m coverage erase
+	$(CLEAN) $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	@mkdir -p build/types/prefect_octopusx
+	@for layer in $(LAYERS); do ln -sfn ../../../$$layer build/types/prefect_octopusx/$$layer; done
+	$(BIN)/mypy -p prefect_octopusx
+
+# What users install: the wheel in an environment of its own, with pip alone.
+wheel: $(READY)
+	PYTHON=$(PYTHON) sh tests/wheel/check.sh
+
+check: lint types test wheel demo
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update && apt-get install -y python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .coverage* .mypy_cache .pytest_cache .ruff_cache demo-videos

@@ -1,0 +1,89 @@
+"""The API key, configured once."""
+
+import logging
+from typing import Any
+
+from prefect.blocks.core import Block
+from prefect.blocks.system import Secret
+from pydantic import ConfigDict, Field, HttpUrl, field_validator
+
+from prefect_octopusx.api import CredentialsMissing, OctopusXClient
+from prefect_octopusx.api.client import DEFAULT_BASE_URL
+
+__all__ = ["LOGOS", "OctopusXCredentials"]
+
+LOGOS = "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos/"
+"""Prefect's own pictures, at the commit that its own blocks name."""
+
+
+class OctopusXCredentials(Block):
+    """Access to an OctopusX gateway.
+
+    The key lives in a `Secret` block. If that is saved by itself, the credentials refer to it, and changing the
+    Secret changes the key for every flow that uses them.
+
+    Attributes:
+        api_key: The API key.
+        base_url: The gateway, up to but without `/v1`.
+
+    Example:
+        Load saved credentials and use them:
+        ```python
+        from prefect_octopusx.blocks import OctopusXCredentials
+
+        credentials = OctopusXCredentials.load("BLOCK_NAME")
+        async with credentials.client() as client:
+            usage = await client.key_usage()
+        ```
+    """
+
+    _block_type_name = "OctopusX Credentials"
+    _block_type_slug = "octopusx-credentials"
+    _description = "The API key and the address of an OctopusX gateway."
+    _documentation_url = HttpUrl("https://docs.octopusx.ai")
+    _logo_url = HttpUrl(LOGOS + "secret.png")
+
+    model_config = ConfigDict(extra="forbid")
+
+    api_key: Secret = Field(  # type: ignore[type-arg] # a parametrised Secret would be another block type
+        default=..., title="API key", description="The OctopusX API key, in a Secret block."
+    )
+    base_url: str = Field(
+        default=DEFAULT_BASE_URL,
+        title="Base URL",
+        description="The gateway's address, up to but without /v1.",
+        examples=[DEFAULT_BASE_URL, "http://127.0.0.1:8765"],
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str) -> str:
+        url = HttpUrl(value)
+        if url.query or url.fragment or url.username:
+            raise ValueError("give the gateway's address alone, as in https://octopusx.ai")
+        return value.strip().rstrip("/").removesuffix("/v1")
+
+    def client(self, *, logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None) -> OctopusXClient:
+        """Return a new client; use it as a context manager, on one event loop.
+
+        Args:
+            logger: Where the client's warnings go.
+
+        Raises:
+            CredentialsMissing: The Secret is empty, is not a text, or is the mask that Prefect keeps in its place.
+        """
+        return OctopusXClient(self._key(), self.base_url, logger=logger)
+
+    def _key(self) -> str:
+        key = self.api_key.value.get_secret_value()
+        # A key of digits only, saved from the UI, comes back as a number.
+        key = str(key).strip() if isinstance(key, str | int) else ""
+        if not key:
+            raise CredentialsMissing("api_key: the Secret block holds no text. Save the OctopusX API key in it")
+        if not key.strip("*"):
+            raise CredentialsMissing(
+                "api_key: this is the mask that Prefect keeps in a run's parameters in place of a key, so that the key "
+                "is not stored. To run it again, save the credentials as a block and pass that, or leave them out to "
+                "use `octopusx-credentials/default`"
+            )
+        return key

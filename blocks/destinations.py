@@ -1,0 +1,147 @@
+"""Where videos go, configured once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from prefect.blocks.core import Block
+from pydantic import ConfigDict, Field, HttpUrl
+
+from prefect_octopusx.blocks.credentials import LOGOS
+from prefect_octopusx.storage import DestinationError, LocalStore, S3Options, S3Store, VideoStore
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+
+__all__ = ["LocalDestination", "S3Destination"]
+
+_DOCUMENTATION = HttpUrl("https://docs.octopusx.ai")
+
+
+class S3Destination(Block):
+    """A place in an S3 bucket: AWS, or any store that speaks S3 and honours conditional writes (MinIO, R2, Ceph).
+
+    Credentials come from AWS's own chain (a role, the environment, a profile) unless a saved block is named.
+
+    Attributes:
+        bucket: The bucket; it must exist.
+        prefix: The folder in the bucket.
+        endpoint_url: The address of an S3-compatible store; empty for AWS.
+        region: The bucket's region.
+        aws_credentials: The name of a saved `aws-credentials` block (of prefect-aws).
+        addressing_style: How the bucket is addressed.
+        storage_class: The videos' storage class.
+        server_side_encryption: How S3 encrypts.
+        sse_kms_key_id: The key for `aws:kms`.
+        tags: Tags on each video.
+        checksum_algorithm: The checksum that S3 verifies on arrival and keeps.
+        concurrency: Parts of one video on their way at once.
+
+    Example:
+        Load a saved destination and run a flow with it:
+        ```python
+        from prefect_octopusx.blocks import S3Destination
+
+        destination = S3Destination.load("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "S3 Destination"
+    _block_type_slug = "s3-destination"
+    _description = "A place in an S3 bucket for videos and their records."
+    _documentation_url = _DOCUMENTATION
+    _logo_url = HttpUrl(LOGOS + "filesystem.png")
+
+    model_config = ConfigDict(extra="forbid")
+
+    bucket: str = Field(default=..., description="The bucket's name; it must exist.", min_length=3, examples=["videos"])
+    prefix: str = Field(default="", description="The folder in the bucket, without slashes at its ends.")
+    endpoint_url: str | None = Field(
+        default=None,
+        title="Endpoint URL",
+        description="The address of an S3-compatible store; empty for AWS.",
+        examples=["http://127.0.0.1:9000"],
+    )
+    region: str | None = Field(default=None, description="The bucket's region; AWS's own chain decides if empty.")
+    aws_credentials: str | None = Field(
+        default=None,
+        title="AWS credentials",
+        description="The name of a saved aws-credentials block of prefect-aws; AWS's own chain if empty.",
+    )
+    addressing_style: Literal["path", "virtual"] | None = Field(
+        default=None, description="How the bucket is addressed; by default path with an endpoint URL, else as AWS does."
+    )
+    storage_class: str | None = Field(
+        default=None, description="The videos' storage class.", examples=["STANDARD_IA", "INTELLIGENT_TIERING"]
+    )
+    server_side_encryption: Literal["AES256", "aws:kms"] | None = Field(
+        default=None, description="How S3 encrypts what is stored; the bucket's own setting if empty."
+    )
+    sse_kms_key_id: str | None = Field(
+        default=None, title="KMS key", description="The key for aws:kms; AWS's own key if empty."
+    )
+    tags: dict[str, str] = Field(default_factory=dict, description="Tags on each video.")
+    checksum_algorithm: Literal["CRC32", "SHA1", "SHA256"] | None = Field(
+        default="CRC32", description="The checksum that S3 verifies and keeps; none for stores that refuse it."
+    )
+    concurrency: int = Field(default=4, ge=1, le=16, description="Parts of 8 MiB of one video on their way at once.")
+
+    async def store(self) -> VideoStore:
+        """Return the store.
+
+        Raises:
+            DestinationError: The named credentials block can't be loaded.
+        """
+        options = self.model_dump(include=set(_STORE_OPTIONS))
+        return S3Store(S3Options(**options, session_factory=await self._session_factory()))
+
+    async def _session_factory(self) -> "Callable[[], Session] | None":
+        if not self.aws_credentials:
+            return None
+        try:
+            block: Any = await Block.aload(f"aws-credentials/{self.aws_credentials}")
+        except (ValueError, RuntimeError) as error:
+            raise DestinationError(
+                f"aws_credentials: the block aws-credentials/{self.aws_credentials} can't be loaded ({error}). "
+                "Install prefect-aws and save it, or leave the field empty to use AWS's own credential chain"
+            ) from error
+        make_session: Callable[[], Session] = block.get_boto3_session
+        return make_session
+
+
+_STORE_OPTIONS = (
+    "bucket", "prefix", "endpoint_url", "region", "addressing_style", "storage_class", "server_side_encryption",
+    "sse_kms_key_id", "tags", "checksum_algorithm", "concurrency",
+)  # fmt: skip
+
+
+class LocalDestination(Block):
+    """A folder on this machine, with the same promises as a bucket. For Linux and macOS.
+
+    Attributes:
+        folder: The folder; it is made when the first video comes.
+
+    Example:
+        Load a saved destination:
+        ```python
+        from prefect_octopusx.blocks import LocalDestination
+
+        destination = LocalDestination.load("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "Local Destination"
+    _block_type_slug = "local-destination"
+    _description = "A folder on the worker's machine for videos and their records."
+    _documentation_url = _DOCUMENTATION
+    _logo_url = HttpUrl(LOGOS + "filesystem.png")
+
+    model_config = ConfigDict(extra="forbid")
+
+    folder: Path = Field(
+        default=Path("videos"), description="The folder, made at need; relative to where the flow runs."
+    )
+
+    async def store(self) -> VideoStore:
+        """Return the store."""
+        return LocalStore(self.folder)

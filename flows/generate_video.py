@@ -1,0 +1,75 @@
+"""One prompt becomes one verified video in a bucket."""
+
+from typing import Annotated
+
+from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from prefect_octopusx.api import VideoRequest
+from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination, resolve_destination
+from prefect_octopusx.storage import OnUncertain, RecordState, VideoRecord, check_name
+from prefect_octopusx.tasks import create_video, save_video, wait_for_video
+from prefect_octopusx.tasks.runs import lasting_run_id
+
+__all__ = ["generate_video"]
+
+
+def _run_name() -> str:
+    parameters = flow_run.parameters
+    model = getattr(parameters["request"], "model", None) or parameters["request"]["model"]
+    return f"{parameters.get('name') or 'video'} ({model})"
+
+
+@flow(name="generate-video", flow_run_name=_run_name)
+async def generate_video(
+    request: VideoRequest,
+    destination: S3Destination | LocalDestination | None = None,
+    credentials: OctopusXCredentials | None = None,
+    name: str | None = None,
+    poll_interval: Annotated[float, Field(gt=0)] | None = None,
+    deadline: Annotated[float, Field(gt=0)] | None = None,
+    on_uncertain: OnUncertain = "stop",
+    retry_failed: bool = False,
+) -> VideoRecord:
+    """Turn a prompt into a video at the destination: create, wait, save.
+
+    A name is paid for once and stored once. Called again with the same name, this skips what is completed and resumes
+    what is submitted, on any machine that sees the destination.
+
+    Args:
+        request: What to make: the model, the prompt, and the model's own settings.
+        destination: Where to. Left out, the saved block `s3-destination/default`, else the folder `videos`.
+        credentials: The API key. Left out, `octopusx-credentials/default`, else the Secret `octopusx-api-key`, else
+            the environment variable `OCTOPUSX_API_KEY`.
+        name: The video's name at the destination, and what makes the request the same one next time. Left out, each
+            new run makes a new video, and a retry of a run resumes its own.
+        poll_interval: Seconds between looks while waiting; left out, a pacing that fits the model.
+        deadline: Seconds after the submission at which waiting ends; 3600 by default, 49 hours for off-peak.
+        on_uncertain: Where nobody knows whether an earlier create was accepted: `stop`, or `resubmit` at the risk of
+            paying twice.
+        retry_failed: Whether to pay for a new attempt at a video that failed.
+
+    Returns:
+        The record, completed: `uri`, `task_id`, `size` in bytes, `sha256`.
+
+    Raises:
+        OctopusXError: The message says what happened, to which task, and how to go on.
+    """
+    destination = await resolve_destination(destination)
+    name = check_name(name) if name else f"{request.model}-{lasting_run_id()}"
+    record = await create_video(
+        request,
+        name=name,
+        destination=destination,
+        credentials=credentials,
+        on_uncertain=on_uncertain,
+        retry_failed=retry_failed,
+    )
+    if record.state is RecordState.COMPLETED:
+        get_run_logger().info("%s: already stored at %s; nothing to do", name, record.uri)
+        return record
+    task = await wait_for_video(
+        record, destination=destination, credentials=credentials, poll_interval=poll_interval, deadline=deadline
+    )
+    return await save_video(record, task, destination=destination, credentials=credentials)

@@ -1,0 +1,70 @@
+"""Submitting a video, once."""
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
+
+from prefect_octopusx.api import VideoRequest
+from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
+from prefect_octopusx.storage import OnUncertain, VideoRecord, submit
+from prefect_octopusx.tasks.retries import resend_is_safe
+from prefect_octopusx.tasks.runs import flow_run_id
+
+__all__ = ["create_video"]
+
+
+@task(
+    name="create-video",
+    task_run_name="create {request.model} {name}",
+    # 20, 40, 80 and 160 s: a saturated upstream wants half a minute and more.
+    retries=4,
+    retry_delay_seconds=exponential_backoff(20),
+    retry_jitter_factor=0.3,
+    retry_condition_fn=resend_is_safe,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+async def create_video(
+    request: VideoRequest,
+    *,
+    name: str,
+    destination: Destination | None = None,
+    credentials: OctopusXCredentials | None = None,
+    on_uncertain: OnUncertain = "stop",
+    retry_failed: bool = False,
+) -> VideoRecord:
+    """Make sure that the video `name` is submitted, and paid for, once: `POST /v1/video/create`.
+
+    The record at the destination decides: a video that was submitted or completed under this name is not sent again.
+    Prefect retries only what surely was not accepted.
+
+    Args:
+        request: What to make.
+        name: The idempotency key, and the video's name at the destination.
+        destination: Where record and video go; by default `s3-destination/default`, else the folder `videos`.
+        credentials: The API key; by default `octopusx-credentials/default` and the other ways of `resolve_credentials`.
+        on_uncertain: `resubmit` sends again where nobody knows whether an earlier create was accepted.
+        retry_failed: Whether to pay for a new attempt at a video that failed.
+
+    Returns:
+        The record, `submitted` or `completed`.
+
+    Raises:
+        SubmissionUncertain: Nobody knows whether a create was accepted. Never retried by itself.
+        VideoFailed: It failed earlier, and `retry_failed` is off.
+        NameTaken: The name belongs to another request.
+        OctopusXError: The create was refused, or the destination can't be used; the message says what to do.
+    """
+    logger = get_run_logger()
+    store = await (await resolve_destination(destination)).store()
+    async with (await resolve_credentials(credentials)).client(logger=logger) as client:
+        return await submit(
+            store,
+            client,
+            request,
+            name=name,
+            flow_run_id=flow_run_id(),
+            on_uncertain=on_uncertain,
+            retry_failed=retry_failed,
+            logger=logger,
+        )

@@ -1,0 +1,64 @@
+"""Fetching a finished video to a local file, for pipelines that work on it before it is stored."""
+
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
+
+from prefect_octopusx.api import VideoTask
+from prefect_octopusx.blocks import OctopusXCredentials, resolve_credentials
+from prefect_octopusx.storage import LocalStore, VideoRecord, check_name, transfer
+from prefect_octopusx.tasks.links import video_link
+from prefect_octopusx.tasks.retries import retry_helps
+from prefect_octopusx.tasks.runs import attempt
+
+__all__ = ["download_video"]
+
+
+@task(
+    name="download-video",
+    task_run_name="download {record.model} {record.name}",
+    retries=4,
+    retry_delay_seconds=exponential_backoff(5),
+    retry_jitter_factor=0.3,
+    retry_condition_fn=retry_helps,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+async def download_video(
+    record: VideoRecord,
+    task: VideoTask | None = None,
+    *,
+    folder: Path | str = "downloads",
+    credentials: OctopusXCredentials | None = None,
+) -> Path:
+    """Fetch a finished video to `folder/NAME.mp4`, with the checks of `save_video`. The record does not change.
+
+    Process the file in the same task run or on the same machine, then hand the result to `upload_video`.
+
+    Args:
+        record: The record from `create_video`.
+        task: The task from `wait_for_video`, whose link is used at first; without it, the API is asked.
+        folder: Where to; made at need.
+        credentials: The API key; found as `resolve_credentials` says by default.
+
+    Raises:
+        DownloadError: The video could not be fetched whole, even with fresh links.
+        DestinationError: The folder can't be written to.
+        VideoFailed: It failed after all.
+    """
+    logger = get_run_logger()
+    store = LocalStore(Path(folder))
+    async with (await resolve_credentials(credentials)).client(logger=logger) as client:
+        url = await video_link(client, record, task if attempt() == 1 else None)
+        async with client.open_video(url) as video:
+            stored = await transfer(
+                store,
+                check_name(record.name),
+                video.chunks,
+                declared_length=video.declared_length,
+                content_type=video.content_type,
+            )
+    logger.info("%s: downloaded %s, %d bytes", record.name, stored.uri, stored.size)
+    return Path(stored.uri)

@@ -1,0 +1,60 @@
+"""What a person sees while a video is in the making: log lines for transitions, one artifact for progress."""
+
+import hashlib
+import logging
+import re
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
+from prefect.exceptions import PrefectException
+
+from prefect_octopusx.api import VideoTask
+
+__all__ = ["Progress", "artifact_key"]
+
+
+class Progress:
+    """Reports one video: a log line a state, and one progress artifact that moves when progress does.
+
+    Args:
+        key: The artifact's key.
+        label: What the video is called in the log.
+        logger: The run's logger.
+    """
+
+    def __init__(self, key: str, label: str, logger: "logging.Logger | logging.LoggerAdapter[Any]") -> None:
+        self._key = key
+        self._label = label
+        self._logger = logger
+        self._artifact: UUID | None = None
+        self._seen: VideoTask | None = None
+
+    async def show(self, task: VideoTask) -> None:
+        """Show a task whose state or progress changed. Trouble with Prefect's API is logged, never raised."""
+        before, self._seen = self._seen, task
+        if before is None or before.state != task.state:
+            reason = f": {task.error}" if task.error else ""
+            self._logger.info("%s: %s, task %s%s", self._label, task.state, task.id, reason)
+        if self._artifact is not None and before is not None and before.progress == task.progress:
+            return
+        progress = 100.0 if task.final and task.error is None else min(task.progress or 0.0, 99.0)
+        try:
+            if self._artifact is None:
+                self._artifact = await acreate_progress_artifact(
+                    progress, key=self._key, description=f"{self._label}, task {task.id}"
+                )
+            else:
+                await aupdate_progress_artifact(self._artifact, progress)
+        except (httpx.HTTPError, PrefectException) as error:
+            # A paid video does not fail because its progress can't be shown.
+            self._logger.warning("%s: progress can't be shown: %s", self._label, type(error).__name__)
+
+
+def artifact_key(name: str) -> str:
+    """Return a key that Prefect accepts (lower-case letters, digits, dashes) and that tells names apart."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if slug != name:
+        slug = f"{slug[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".strip("-")
+    return f"video-{slug}"

@@ -1,0 +1,40 @@
+"""What tasks and flows need to know of the run they are in."""
+
+import time
+
+from prefect.context import FlowRunContext, TaskRunContext
+
+__all__ = ["attempt", "flow_run_id", "lasting_run_id", "started_at"]
+
+
+def flow_run_id() -> str | None:
+    """Return the id of the flow run around this code, if there is one."""
+    context = FlowRunContext.get()
+    return str(context.flow_run.id) if context is not None and context.flow_run is not None else None
+
+
+def lasting_run_id() -> str:
+    """Return an id of this flow run that outlasts retries, of itself and of a flow around it.
+
+    A flow that is retried gives each flow that it calls a new run, but keeps the task run that stands for the call.
+
+    Raises:
+        RuntimeError: This is not called in a flow run.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("lasting_run_id() is called outside a flow run")
+    return (context.flow_run.parent_task_run_id or context.flow_run.id).hex
+
+
+def attempt() -> int:
+    """Return how many times this task run has been started, this time included."""
+    context = TaskRunContext.get()
+    return context.task_run.run_count if context is not None else 1
+
+
+def started_at() -> float:
+    """Return when this task run was first to start, in Unix seconds; a retry does not change it."""
+    context = TaskRunContext.get()
+    first = context.task_run.expected_start_time if context is not None else None
+    return first.timestamp() if first is not None else time.time()

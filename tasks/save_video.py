@@ -1,0 +1,70 @@
+"""Bringing a finished video to its destination, checked."""
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
+
+from prefect_octopusx.api import VideoTask
+from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
+from prefect_octopusx.storage import RecordState, VideoRecord, complete, transfer
+from prefect_octopusx.tasks.links import video_link
+from prefect_octopusx.tasks.retries import retry_helps
+from prefect_octopusx.tasks.runs import attempt
+
+__all__ = ["save_video"]
+
+
+@task(
+    name="save-video",
+    task_run_name="save {record.model} {record.name}",
+    retries=4,
+    retry_delay_seconds=exponential_backoff(5),
+    retry_jitter_factor=0.3,
+    retry_condition_fn=retry_helps,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+async def save_video(
+    record: VideoRecord,
+    task: VideoTask | None = None,
+    *,
+    destination: Destination | None = None,
+    credentials: OctopusXCredentials | None = None,
+) -> VideoRecord:
+    """Stream a finished video to the destination and complete its record.
+
+    Memory stays constant. The video appears under its name only after its length, its structure and its checksum are
+    verified; otherwise nothing is left. A retry asks the API for a fresh link first.
+
+    Args:
+        record: The record from `create_video`.
+        task: The task from `wait_for_video`, whose link is used at first; without it, the API is asked.
+        destination: Where to; `s3-destination/default` by default, else the folder `videos`.
+        credentials: The API key; found as `resolve_credentials` says by default.
+
+    Returns:
+        The record, `completed`, with `uri`, `size` in bytes and `sha256`.
+
+    Raises:
+        DownloadError: The video could not be fetched whole, even with fresh links.
+        DestinationError: The destination can't be used.
+        VideoFailed: It failed after all.
+    """
+    logger = get_run_logger()
+    store = await (await resolve_destination(destination)).store()
+    entry = await store.read(record.name)
+    if entry is not None and entry.record.state is RecordState.COMPLETED:
+        return entry.record  # another run was quicker, or an earlier attempt ended after its last write
+    async with (await resolve_credentials(credentials)).client(logger=logger) as client:
+        url = await video_link(client, record, task if attempt() == 1 else None)
+        async with client.open_video(url) as video:
+            stored = await transfer(
+                store,
+                record.name,
+                video.chunks,
+                declared_length=video.declared_length,
+                content_type=video.content_type,
+            )
+    record = await complete(store, record.name, uri=stored.uri, size=stored.size, sha256=stored.sha256)
+    logger.info("%s: stored %s, %d bytes, sha256 %s", record.name, record.uri, stored.size, stored.sha256)
+    return record

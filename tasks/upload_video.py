@@ -1,0 +1,58 @@
+"""Storing a local video file, for pipelines that worked on it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
+
+from prefect_octopusx.blocks import Destination, resolve_destination
+from prefect_octopusx.storage import VideoRecord, complete, transfer
+from prefect_octopusx.tasks.retries import retry_helps
+
+__all__ = ["upload_video"]
+
+_CHUNK = 2**20
+
+
+@task(
+    name="upload-video",
+    task_run_name="upload {record.model} {record.name}",
+    retries=4,
+    retry_delay_seconds=exponential_backoff(5),
+    retry_jitter_factor=0.3,
+    retry_condition_fn=retry_helps,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+async def upload_video(path: Path | str, record: VideoRecord, *, destination: Destination | None = None) -> VideoRecord:
+    """Store a local mp4 as the video of `record`, with the checks of `save_video`, and complete the record.
+
+    Args:
+        path: The file, for example what became of `download_video`'s.
+        record: The record from `create_video`.
+        destination: Where to; `s3-destination/default` by default, else the folder `videos`.
+
+    Returns:
+        The record, `completed`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DownloadError: The file is not a whole mp4.
+        DestinationError: The destination can't be used.
+    """
+    path = Path(path)
+    store = await (await resolve_destination(destination)).store()
+    size = path.stat().st_size
+    stored = await transfer(store, record.name, _chunks(path), declared_length=size, content_type="video/mp4")
+    record = await complete(store, record.name, uri=stored.uri, size=stored.size, sha256=stored.sha256)
+    get_run_logger().info("%s: stored %s, %d bytes, sha256 %s", record.name, record.uri, stored.size, stored.sha256)
+    return record
+
+
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            yield chunk

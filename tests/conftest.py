@@ -1,0 +1,131 @@
+"""Real parts for the tests: a Prefect server, the sandbox gateway, an S3 server, all on 127.0.0.1."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_HOME = tempfile.TemporaryDirectory(prefix="prefect-octopusx-tests-", ignore_cleanup_errors=True)
+with socket.socket() as _free:
+    _free.bind(("127.0.0.1", 0))
+    _PREFECT_PORT = _free.getsockname()[1]
+
+# Before Prefect is imported: nothing of this machine's own set-up may take part, or be touched.
+for _name in [name for name in os.environ if name.startswith(("PREFECT_", "OCTOPUSX_", "AWS_"))]:
+    del os.environ[_name]
+os.environ |= {
+    "PREFECT_HOME": _HOME.name,
+    "PREFECT_API_URL": f"http://127.0.0.1:{_PREFECT_PORT}/api",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": str(Path(_HOME.name) / "aws-config"),
+    "AWS_SHARED_CREDENTIALS_FILE": str(Path(_HOME.name) / "aws-credentials"),
+    "NO_PROXY": "127.0.0.1",
+}
+
+import boto3  # noqa: E402 - after the environment is clean
+import httpx  # noqa: E402
+import pytest  # noqa: E402
+from moto.server import ThreadedMotoServer  # noqa: E402
+from prefect.blocks.system import Secret  # noqa: E402
+from pydantic import SecretStr  # noqa: E402
+
+from prefect_octopusx import tasks  # noqa: E402
+from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination  # noqa: E402
+from prefect_octopusx.sandbox import Sandbox, SandboxSettings  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Prefect's own client leave its sockets to Prefect's own server unclosed; ours still are errors."""
+    ours = rf".*raddr=\('127\.0\.0\.1', {_PREFECT_PORT}\)"
+    config.addinivalue_line("filterwarnings", f"ignore:{ours}:ResourceWarning")
+    config.addinivalue_line("filterwarnings", f"ignore:{ours}:pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[str]:
+    """Run a real Prefect server with a database of its own, for the whole session; gives its API's address."""
+    url = os.environ["PREFECT_API_URL"]
+    log = Path(_HOME.name) / "server.log"
+    command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(_PREFECT_PORT)]
+    with log.open("wb") as output:
+        server = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", *command], stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        until = time.monotonic() + 120
+        while not _answers(f"{url}/health"):
+            if server.poll() is not None or time.monotonic() > until:
+                pytest.fail(f"The Prefect server did not start:\n{log.read_text()[-3000:]}")
+            time.sleep(0.2)
+        yield url
+    finally:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(timeout=10)
+        server.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Run a sandbox in which a video takes a fraction of a second."""
+    with Sandbox(SandboxSettings(generation=0.2, refresh=0.02)) as running:
+        yield running
+
+
+@pytest.fixture
+def credentials(sandbox: Sandbox) -> OctopusXCredentials:
+    return OctopusXCredentials(api_key=Secret(value=SecretStr(sandbox.key)), base_url=sandbox.url)
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """Run a real S3 server over HTTP."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_destination(s3_url: str, request: pytest.FixtureRequest) -> S3Destination:
+    """Make a bucket for one test."""
+    name = f"videos-{abs(hash(request.node.nodeid)):x}"
+    boto3.client("s3", endpoint_url=s3_url).create_bucket(Bucket=name)
+    return S3Destination(bucket=name, prefix="clips", endpoint_url=s3_url, region="us-east-1")
+
+
+@pytest.fixture(params=["s3", "local"])
+def destination(request: pytest.FixtureRequest, tmp_path: Path) -> S3Destination | LocalDestination:
+    """Give both kinds of destination in turn."""
+    if request.param == "local":
+        return LocalDestination(folder=tmp_path / "videos")
+    found: S3Destination = request.getfixturevalue("s3_destination")
+    return found
+
+
+@pytest.fixture
+def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Prefect's native retries start at once, so that no test waits for the clock."""
+    for name in tasks.__all__:
+        monkeypatch.setattr(getattr(tasks, name), "retry_delay_seconds", None)

@@ -1,0 +1,154 @@
+"""What the pages say of the code is so: tables, links, commands."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefect_octopusx import api, blocks, storage
+from prefect_octopusx.api import OctopusXError
+from prefect_octopusx.api.requests import (
+    CustomRequest,
+    GrokRequest,
+    JimengRequest,
+    RemixRequest,
+    SoraRequest,
+    VeoRequest,
+    ViduRequest,
+)
+from prefect_octopusx.sandbox.faults import KINDS
+from prefect_octopusx.storage import RecordState
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(
+    (ROOT / "docs").glob("*.md")
+)
+TO_COME = {"docs/images/flow-run.png", "docs/images/progress.png"}
+"""Pictures that may still be missing."""
+
+_LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+_CODE = re.compile(r"^```\w*\n.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def rows(page: str) -> list[list[str]]:
+    """Return the cells of all table rows of a text."""
+    cut = re.compile(r"(?<!\\)\|")
+    return [[cell.strip() for cell in cut.split(line)[1:-1]] for line in page.splitlines() if line.startswith("|")]
+
+
+def section(page: str, heading: str) -> str:
+    """Return what stands below the heading that has `heading` in it."""
+    found = re.search(rf"^## [^\n]*{re.escape(heading)}[^\n]*\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found, f"there is no heading with {heading}"
+    return found[1]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, made as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", _CODE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in _LINK.findall(_CODE.sub("", page.read_text("utf-8"))):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        if linked.relative_to(ROOT).as_posix() in TO_COME:
+            continue
+        assert linked.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors(linked), f"{page.name} links to {target}"
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = {target.partition("#")[0] for target in _LINK.findall(text("README.md"))}
+    assert {page.relative_to(ROOT).as_posix() for page in PAGES if page.name != "README.md"} <= linked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_exist(page: Path) -> None:
+    content = page.read_text("utf-8")
+    targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^)make ([a-z]+)", content, re.MULTILINE)) <= targets
+    variables = set(re.findall(r"\$\((?:if \$\()?([A-Z]+)\)", text("Makefile")))
+    assert set(re.findall(r"\bmake [a-z]+ ([A-Z]+)=", content)) <= variables
+    for module in re.findall(r"-m (prefect_octopusx[.\w]*)", content):
+        importlib.import_module(module)
+
+
+def test_the_sandbox_options_are_all_there() -> None:
+    helped = subprocess.run(
+        [sys.executable, "-m", "prefect_octopusx.sandbox", "--help"], check=True, capture_output=True, text=True
+    ).stdout
+    known = set(re.findall(r"--[a-z-]+", helped)) - {"--help"}
+    documented = {cells[0].strip("`") for cells in rows(text("docs/sandbox.md")) if cells[0].startswith("`--")}
+    assert documented == known
+    for page in PAGES:
+        for call in re.findall(r"-m prefect_octopusx\.sandbox(.*)", page.read_text("utf-8")):
+            assert set(re.findall(r"--[a-z-]+", call)) <= known
+
+
+def test_every_fault_is_described_as_the_sandbox_does() -> None:
+    faults = section(text("docs/sandbox.md"), "Faults")
+    described = {kind: cells[1] for cells in rows(faults) for kind in re.findall(r"`(\w+)`", cells[0])}
+    assert {kind: about for kind, about in described.items() if kind in KINDS} == KINDS
+
+
+def test_every_error_has_its_verdict() -> None:
+    found = {
+        name: value
+        for module in (api, storage)
+        for name in module.__all__
+        if isinstance(value := getattr(module, name), type) and issubclass(value, OctopusXError)
+    }
+    table = {cells[0].strip("`"): cells[1:3] for cells in rows(section(text("docs/errors.md"), "The classes"))[2:]}
+    yes_no = {True: "yes", False: "no"}
+    assert table == {name: [yes_no[error.resend_safe], yes_no[error.retryable]] for name, error in found.items()}
+
+
+@pytest.mark.parametrize(
+    "request_type",
+    [ViduRequest, JimengRequest, VeoRequest, SoraRequest, GrokRequest, RemixRequest, CustomRequest],
+)
+def test_every_field_of_a_request_is_there(request_type: Any) -> None:  # noqa: ANN401 - a class of requests
+    table = {cells[0].strip("`"): cells for cells in rows(section(text("docs/requests.md"), request_type.__name__))[2:]}
+    assert set(table) == set(request_type.model_fields)
+    for name, schema in request_type.model_json_schema()["properties"].items():
+        _, values, default = table[name]
+        for value in schema.get("enum", []):
+            assert str(value) in values, f"{request_type.__name__}.{name} may be {value}"
+        for limit in ("maxLength", "maxItems"):
+            assert str(schema.get(limit, "")) in values, f"{request_type.__name__}.{name} has {limit}"
+        if request_type.model_fields[name].is_required():
+            assert default == "required"
+        elif isinstance(schema.get("default"), str):
+            assert default.startswith(schema["default"])
+
+
+@pytest.mark.parametrize("block", ["S3Destination", "LocalDestination"])
+def test_every_field_of_a_destination_is_there(block: str) -> None:
+    described = {cells[0].strip("`") for cells in rows(text("docs/destinations.md"))}
+    fields = {name for name in getattr(blocks, block).model_fields if not name.startswith("_")}
+    assert fields <= described
+
+
+def test_every_state_says_what_the_next_run_does() -> None:
+    table = rows(section(text("docs/records.md"), "What the next run does"))[2:]
+    assert {cells[0].strip("`") for cells in table} == set(RecordState)
+
+
+def test_json_on_the_pages_is_json() -> None:
+    for page in PAGES:
+        for block in re.findall(r"^```json\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+            json.loads(block)
