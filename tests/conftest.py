@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,8 @@ import httpx  # noqa: E402
 import pytest  # noqa: E402
 from moto.server import ThreadedMotoServer  # noqa: E402
 from prefect.blocks.system import Secret  # noqa: E402
+from prefect.events.worker import EventsWorker  # noqa: E402
+from prefect.logging.handlers import APILogHandler  # noqa: E402
 from pydantic import SecretStr  # noqa: E402
 
 from prefect_octopusx import tasks  # noqa: E402
@@ -45,11 +48,14 @@ from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Des
 from prefect_octopusx.sandbox import Sandbox, SandboxSettings  # noqa: E402
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Let Prefect's own client leave its sockets to Prefect's own server unclosed; ours still are errors."""
-    ours = rf".*raddr=\('127\.0\.0\.1', {_PREFECT_PORT}\)"
-    config.addinivalue_line("filterwarnings", f"ignore:{ours}:ResourceWarning")
-    config.addinivalue_line("filterwarnings", f"ignore:{ours}:pytest.PytestUnraisableExceptionWarning")
+    """Let Prefect's own client leave its sockets to Prefect's own server unclosed; all others still are errors."""
+    prefects = rf".*raddr=\('127\.0\.0\.1', {_PREFECT_PORT}\)"
+    for category in (ResourceWarning, pytest.PytestUnraisableExceptionWarning):
+        name = f"{category.__module__}.{category.__name__}".removeprefix("builtins.")
+        config.addinivalue_line("filterwarnings", f"ignore:{prefects}:{name}")  # while tests run
+        warnings.filterwarnings("ignore", prefects, category)  # and after the last
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +65,7 @@ def prefect_api() -> Iterator[str]:
     log = Path(_HOME.name) / "server.log"
     command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(_PREFECT_PORT)]
     with log.open("wb") as output:
-        server = subprocess.Popen(  # noqa: S603 - our own command
+        server = subprocess.Popen(
             [sys.executable, "-m", *command], stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
@@ -69,6 +75,8 @@ def prefect_api() -> Iterator[str]:
                 pytest.fail(f"The Prefect server did not start:\n{log.read_text()[-3000:]}")
             time.sleep(0.2)
         yield url
+        APILogHandler().flush()  # what is still on its way would complain of the server's end
+        EventsWorker.drain_all()
     finally:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):

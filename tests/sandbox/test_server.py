@@ -170,7 +170,7 @@ def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     # The folder that holds the package, which need not be installed.
     root = Path(prefect_octopusx.sandbox.__file__).parents[2]
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
-    with subprocess.Popen(  # noqa: S603 - our own program
+    with subprocess.Popen(
         [sys.executable, "-m", "prefect_octopusx.sandbox", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,0 +1,110 @@
+"""The package as a whole: its layers, its public names, its types, its entry point."""
+
+import ast
+import importlib
+import pickle
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from prefect_octopusx import api, blocks, flows, sandbox, storage, tasks
+
+ROOT = Path(__file__).parents[1]
+LAYERS = ["flows", "tasks", "blocks", "storage", "api"]  # top to bottom
+
+
+def imports(path: Path) -> set[str]:
+    """Return the absolute names of all modules that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            found.add(str(node.module))
+    return found
+
+
+def files(layer: str) -> list[Path]:
+    found = sorted((ROOT / layer).rglob("*.py"))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers_import_downwards_only(layer: str) -> None:
+    above = {f"prefect_octopusx.{name}" for name in LAYERS[: LAYERS.index(layer)]} | {"prefect_octopusx.sandbox"}
+    for path in files(layer):
+        wrong = {name for name in imports(path) if ".".join(name.split(".")[:2]) in above}
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+@pytest.mark.parametrize(
+    ("layer", "strangers"),
+    [
+        ("api", {"prefect", "boto3", "botocore"}),
+        ("storage", {"prefect", "httpx"}),
+        ("sandbox", {"prefect", "boto3", "prefect_octopusx.api", "prefect_octopusx.storage"}),
+    ],
+)
+def test_some_layers_know_nothing_of_some_libraries(layer: str, strangers: set[str]) -> None:
+    for path in files(layer):
+        for name in imports(path):
+            prefixes = {".".join(name.split(".")[:length]) for length in (1, 2)}
+            assert not prefixes & strangers, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_nothing_comes_from_prefects_private_parts() -> None:
+    for layer in [*LAYERS, "sandbox", "deployments"]:
+        for path in files(layer):
+            assert not {name for name in imports(path) if name.startswith("prefect._")}, path
+
+
+PUBLIC = {
+    api: "AccessDenied AuthenticationError CredentialsMissing CustomRequest DownloadError EndpointNotFound "
+    "GatewayError GatewayUnreachable GrokRequest InvalidRequest JimengRequest KeyUsage ModelUnavailable NotSubmitted "
+    "OctopusXClient OctopusXError QuotaExceeded RateLimited RemixRequest SoraRequest SubmissionUncertain TaskNotFound "
+    "TaskState VeoRequest VideoFailed VideoRequest VideoTask VideoTimeout ViduRequest next_delay wait_until_final",
+    blocks: "Destination LocalDestination OctopusXCredentials S3Destination resolve_credentials resolve_destination",
+    storage: "Attempt DestinationError DestinationUnavailable Entry LocalStore NameTaken OnUncertain RecordConflict "
+    "RecordInvalid RecordNotWritten RecordState S3Options S3Store StoredVideo VideoRecord VideoStore VideoWriter "
+    "check_name complete fail failure submit transfer",
+    tasks: "create_video download_video query_video save_video upload_video wait_for_video",
+    flows: "generate_video",
+    sandbox: "Fault Sandbox SandboxSettings create_app",
+}
+
+
+@pytest.mark.parametrize("package", PUBLIC, ids=lambda package: package.__name__)
+def test_public_names(package: object) -> None:
+    names: list[str] = package.__all__  # type: ignore[attr-defined] # every package has one
+    assert sorted(names) == sorted(PUBLIC[package].split())  # type: ignore[index] # one of those above
+    for name in names:
+        thing = getattr(package, name)
+        assert name in {"VideoRequest", "Destination", "OnUncertain"} or thing.__doc__, f"{name} has no docstring"
+
+
+def test_the_collection_entry_point_registers_the_blocks() -> None:
+    """Prefect only warns where a collection can't be imported."""
+    (found,) = entry_points(group="prefect.collections", name="prefect_octopusx")
+    assert found.load() is blocks
+
+
+def test_boto3_is_loaded_only_when_it_is_needed() -> None:
+    """It costs start time, and a flow that stores in a folder never needs it."""
+    code = "import sys, prefect_octopusx.flows; sys.exit('boto3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_requests_and_records_survive_pickling() -> None:
+    request = api.ViduRequest(model="viduq3-pro", prompt="x")
+    assert pickle.loads(pickle.dumps(request)) == request  # noqa: S301 - our own bytes
+
+
+def test_every_layer_ships_its_types() -> None:
+    for layer in [*LAYERS, "sandbox"]:
+        package = importlib.import_module(f"prefect_octopusx.{layer}")
+        assert (Path(str(package.__file__)).parent / "py.typed").is_file()

@@ -1,0 +1,22 @@
+#!/bin/sh
+# What users install: builds the wheel, installs it into an environment of its own with pip alone (no constraints, so
+# that today's releases take part), runs the main job there, and a part of the tests against it, away from the tree.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT INT TERM
+
+"$root/.venv/bin/python" -m build --wheel --outdir "$work/dist" "$root" >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
+"${PYTHON:-python3}" -m venv "$work/venv"
+pip="$work/venv/bin/python -m pip install --quiet --disable-pip-version-check"
+wheel=$(echo "$work"/dist/*.whl)
+
+echo "Installing $(basename "$wheel") with pip alone ..."
+$pip "$wheel"
+cd "$work"
+"$work/venv/bin/python" "$root/tests/wheel/main_job.py"
+
+echo "Running tests against the installed wheel ..."
+$pip "$wheel[dev]"
+cp -r "$root/tests" "$root/pyproject.toml" "$work"
+"$work/venv/bin/python" -m pytest -q tests/api tests/flows/test_bad_input.py
