@@ -227,8 +227,8 @@ class OctopusXClient:
             response = await client.send(call, stream=True)
         except _NEVER_SENT as error:
             raise GatewayUnreachable(
-                f"{what} was not sent: {redact_url(self._base_url)} can't be reached ({reason(error)}). "
-                "Check `base_url`, the network and any proxy"
+                f"{what[0].upper()}{what[1:]} was not sent: {redact_url(self._base_url)} can't be reached "
+                f"({reason(error)}). Check `base_url`, the network and any proxy"
             ) from None
         except httpx.HTTPError as error:
             raise lost(_lost(what, error, lost)) from None

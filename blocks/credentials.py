@@ -2,6 +2,7 @@
 
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 from prefect.blocks.core import Block
 from prefect.blocks.system import Secret
@@ -12,7 +13,9 @@ from prefect_octopusx.api.client import DEFAULT_BASE_URL
 
 __all__ = ["LOGOS", "OctopusXCredentials"]
 
-LOGOS = "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos/"
+LOGOS = (
+    "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos/"
+)
 """Prefect's own pictures, at the commit that its own blocks name."""
 
 
@@ -58,9 +61,11 @@ class OctopusXCredentials(Block):
     @field_validator("base_url")
     @classmethod
     def _check_base_url(cls, value: str) -> str:
-        url = HttpUrl(value)
-        if url.query or url.fragment or url.username:
-            raise ValueError("give the gateway's address alone, as in https://octopusx.ai")
+        url = urlsplit(value.strip())
+        if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.query or url.fragment:
+            raise ValueError(
+                f"{value.partition('?')[0]!r} is not a gateway's address; give one like {DEFAULT_BASE_URL}"
+            )
         return value.strip().rstrip("/").removesuffix("/v1")
 
     def client(self, *, logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None) -> OctopusXClient:

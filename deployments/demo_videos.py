@@ -19,7 +19,6 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterType
 from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from prefect_octopusx.api import JimengRequest, VideoRequest, ViduRequest
 from prefect_octopusx.blocks import OctopusXCredentials, S3Destination
@@ -107,14 +106,11 @@ def fetch(s3: "boto3.client", record: VideoRecord) -> bool:
 def show(records: list[VideoRecord]) -> None:
     """Print where everything is."""
     for record in records:
-        facts = Table.grid(padding=(0, 2))
-        facts.add_column(width=8)
-        facts.add_column(overflow="fold")
-        facts.add_row("video", f"[bold]{record.name}[/bold]   {record.model}, {record.size:,} bytes")
-        facts.add_row("stored", record.uri)
-        facts.add_row("play", str(COPIES / f"{record.name}.mp4"))
-        facts.add_row("run", f"{PREFECT}/runs/flow-run/{record.flow_run_id}")
-        console.print(facts, "")
+        # No columns that fold: an address is to be clicked.
+        print(f"\n{record.name}   {record.model}, {record.size:,} bytes")
+        print(f"  stored  {record.uri}")
+        print(f"  play    {COPIES / record.name}.mp4")
+        print(f"  run     {PREFECT}/runs/flow-run/{record.flow_run_id}", end="\n\n", flush=True)
 
 
 if __name__ == "__main__":

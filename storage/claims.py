@@ -12,7 +12,7 @@ from prefect_octopusx.storage.errors import DestinationUnavailable, NameTaken, R
 from prefect_octopusx.storage.records import RecordState, VideoRecord
 from prefect_octopusx.storage.store import Entry, VideoStore
 
-__all__ = ["WRITE_DELAYS", "OnUncertain", "claim_name", "failure", "sent_at"]
+__all__ = ["WRITE_DELAYS", "OnUncertain", "claim_name", "failure", "sent_at", "uncertain"]
 
 OnUncertain = Literal["stop", "resubmit"]
 
@@ -55,32 +55,37 @@ async def claim_name(
     """
     other = _OtherRun()
     troubles = iter(WRITE_DELAYS)
+    wrote = False
     while True:
         try:
             entry = await store.read(claim.name)
             if entry is None:
-                return await _first(store, claim)
+                await _refuse_foreign_video(store, claim.name)
+                wrote = True
+                return await store.create(claim)
             record = entry.record
             if record.claim == claim.claim:
                 return entry  # a write of ours that seemed to fail
+            _check_request(record, claim)
             if record.state is RecordState.SUBMITTING and other.lives(record, now=clock()):
                 if other.is_new:
                     logger.info("%s: another run is submitting it; following", claim.name)
                 await sleep(_FOLLOW_INTERVAL)
                 continue
             if _may_send(record, on_uncertain=on_uncertain, retry_failed=retry_failed):
+                wrote = True
                 return await store.replace(entry, claim.model_copy(update={"earlier": record.superseded()}))
         except RecordConflict:
             continue  # somebody was quicker: look again
         except DestinationUnavailable as error:
-            # The write may have arrived all the same, and only this very claim can be told from another run's.
-            delay = next(troubles, None)
+            # A write may have arrived all the same, and only this very claim can be told from another run's.
+            delay = next(troubles, None) if wrote else None
             if delay is None:
                 raise
             logger.warning("%s: %s", claim.name, error)
             await sleep(delay)
             continue
-        _check(record, claim)
+        _check_state(record)
         return entry
 
 
@@ -102,15 +107,15 @@ class _OtherRun:
         return self.looks == 1
 
 
-async def _first(store: VideoStore, claim: VideoRecord) -> Entry:
-    if await store.has_video(claim.name):
-        if await store.read(claim.name) is not None:
-            raise RecordConflict(f"{claim.name} was claimed and stored just now")
-        raise NameTaken(
-            f"name: {store.uri(claim.name)} exists, but no record explains it; it is not overwritten. "
-            "Choose another name, or move the file away"
-        )
-    return await store.create(claim)
+async def _refuse_foreign_video(store: VideoStore, name: str) -> None:
+    if not await store.has_video(name):
+        return
+    if await store.read(name) is not None:
+        raise RecordConflict(f"{name} was claimed and stored just now")
+    raise NameTaken(
+        f"name: {store.uri(name)} exists, but no record explains it; it is not overwritten. "
+        "Choose another name, or move the file away"
+    )
 
 
 def _may_send(record: VideoRecord, *, on_uncertain: OnUncertain, retry_failed: bool) -> bool:
@@ -121,23 +126,34 @@ def _may_send(record: VideoRecord, *, on_uncertain: OnUncertain, retry_failed: b
     )
 
 
-def _check(record: VideoRecord, claim: VideoRecord) -> None:
-    if record.digest != claim.digest:
-        raise NameTaken(
-            f"name: {record.name!r} already stands for another request ({record.model}, {record.state}, submitted "
-            f"{sent_at(record)}). A name is paid for once: give the new request a name of its own, or remove "
-            f"{record.name}.json and {record.name}.mp4 from the destination to make it anew",
-            task_id=record.task_id,
-        )
+def _check_request(record: VideoRecord, claim: VideoRecord) -> None:
+    """Refuse another request under the name, unless nothing came of the first one."""
+    if record.digest == claim.digest or record.state in {RecordState.REFUSED, RecordState.FAILED}:
+        return
+    raise NameTaken(
+        f"name: {record.name!r} already stands for another request ({record.model}, {record.state}, sent "
+        f"{sent_at(record)}). A name is paid for once: give the new request a name of its own, or remove "
+        f"{record.name}.json and {record.name}.mp4 from the destination to make it anew",
+        task_id=record.task_id,
+    )
+
+
+def _check_state(record: VideoRecord) -> None:
     if record.state in _UNDECIDED:
-        raise SubmissionUncertain(
-            f"{record.name}: a create of {record.model} was sent {sent_at(record)} and got no certain answer"
-            f"{f' ({record.error})' if record.error else ''}. It may be in the making and billed: look for it in the "
-            'OctopusX dashboard. If it is not there, run again with `on_uncertain="resubmit"`',
-            code=record.error_code,
-        )
+        raise uncertain(record)
     if record.state is RecordState.FAILED:
         raise failure(record)
+
+
+def uncertain(record: VideoRecord) -> SubmissionUncertain:
+    """Return the error for a create that nobody knows the fate of: what was sent, when, and the ways on."""
+    reason = record.error or f"A run ended while it sent the create of {record.model}. The video may be in the making"
+    return SubmissionUncertain(
+        f"{record.name}: {reason}. Sent {sent_at(record)}, digest {record.digest[:12]}. Nothing is sent again by "
+        "itself: look for it in the OctopusX dashboard. If it is there, take its task id over (docs/records.md shows "
+        'how); if it is not, run again with `on_uncertain="resubmit"`',
+        code=record.error_code,
+    )
 
 
 def failure(record: VideoRecord) -> VideoFailed:

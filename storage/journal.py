@@ -16,7 +16,7 @@ from prefect_octopusx.api.client import OctopusXClient
 from prefect_octopusx.api.errors import OctopusXError, SubmissionUncertain
 from prefect_octopusx.api.replies import TaskState, VideoTask
 from prefect_octopusx.api.requests import VideoRequest
-from prefect_octopusx.storage.claims import WRITE_DELAYS, OnUncertain, claim_name, failure, sent_at
+from prefect_octopusx.storage.claims import WRITE_DELAYS, OnUncertain, claim_name, failure, uncertain
 from prefect_octopusx.storage.errors import (
     DestinationError,
     NameTaken,
@@ -150,7 +150,7 @@ async def _send(
         except (DestinationError, RecordConflict) as trouble:
             logger.warning("%s: could not note in the record that the create was %s: %s", claim.name, state, trouble)
         if isinstance(error, SubmissionUncertain):
-            raise _uncertain(error, noted) from error
+            raise uncertain(noted) from error
         raise
     logger.info("%s: submitted %s, task %s", claim.name, claim.model, task.id)
     submitted = claim.moved(
@@ -183,8 +183,8 @@ async def _write_down(
             await sleep(delay)
     raise RecordNotWritten(
         f"{submitted.name}: task {submitted.task_id} was submitted and is paid for, but its record could not be "
-        f"written ({problem}). Note this task id: the video can be fetched with it. The record still says that a "
-        "create is on its way, so nothing is sent again by itself",
+        f"written ({problem}). Note this task id: docs/records.md shows how to take it over. The record still says "
+        "that a create is on its way, so nothing is sent again by itself",
         task_id=submitted.task_id,
     ) from problem
 
@@ -201,17 +201,6 @@ async def _settle(store: VideoStore, name: str, change: Callable[[VideoRecord], 
             return (await store.replace(entry, change(entry.record))).record
         except RecordConflict:
             continue
-
-
-def _uncertain(error: SubmissionUncertain, record: VideoRecord) -> SubmissionUncertain:
-    return SubmissionUncertain(
-        f"{record.name}: {error.args[0]}. Nothing is sent again by itself: look for it in the OctopusX dashboard "
-        f"(sent {sent_at(record)}, digest {record.digest[:12]}). If it is not there, run again with "
-        '`on_uncertain="resubmit"`',
-        status=error.status,
-        code=error.code,
-        request_id=error.request_id,
-    )
 
 
 def _utc(seconds: float) -> datetime:

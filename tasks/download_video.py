@@ -8,8 +8,8 @@ from prefect.tasks import exponential_backoff
 
 from prefect_octopusx.api import VideoTask
 from prefect_octopusx.blocks import OctopusXCredentials, resolve_credentials
-from prefect_octopusx.storage import LocalStore, VideoRecord, check_name, transfer
-from prefect_octopusx.tasks.links import video_link
+from prefect_octopusx.storage import LocalStore, VideoRecord
+from prefect_octopusx.tasks.fetching import fetch_video
 from prefect_octopusx.tasks.retries import retry_helps
 from prefect_octopusx.tasks.runs import attempt
 
@@ -51,14 +51,6 @@ async def download_video(
     logger = get_run_logger()
     store = LocalStore(Path(folder))
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
-        url = await video_link(client, record, task if attempt() == 1 else None)
-        async with client.open_video(url) as video:
-            stored = await transfer(
-                store,
-                check_name(record.name),
-                video.chunks,
-                declared_length=video.declared_length,
-                content_type=video.content_type,
-            )
+        stored = await fetch_video(client, record, store, task=task if attempt() == 1 else None)
     logger.info("%s: downloaded %s, %d bytes", record.name, stored.uri, stored.size)
     return Path(stored.uri)

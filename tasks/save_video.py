@@ -6,8 +6,8 @@ from prefect.tasks import exponential_backoff
 
 from prefect_octopusx.api import VideoTask
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
-from prefect_octopusx.storage import RecordState, VideoRecord, complete, transfer
-from prefect_octopusx.tasks.links import video_link
+from prefect_octopusx.storage import RecordState, VideoRecord, complete
+from prefect_octopusx.tasks.fetching import fetch_video
 from prefect_octopusx.tasks.retries import retry_helps
 from prefect_octopusx.tasks.runs import attempt
 
@@ -56,15 +56,7 @@ async def save_video(
     if entry is not None and entry.record.state is RecordState.COMPLETED:
         return entry.record  # another run was quicker, or an earlier attempt ended after its last write
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
-        url = await video_link(client, record, task if attempt() == 1 else None)
-        async with client.open_video(url) as video:
-            stored = await transfer(
-                store,
-                record.name,
-                video.chunks,
-                declared_length=video.declared_length,
-                content_type=video.content_type,
-            )
+        stored = await fetch_video(client, record, store, task=task if attempt() == 1 else None)
     record = await complete(store, record.name, uri=stored.uri, size=stored.size, sha256=stored.sha256)
     logger.info("%s: stored %s, %d bytes, sha256 %s", record.name, record.uri, stored.size, stored.sha256)
     return record

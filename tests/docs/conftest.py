@@ -47,6 +47,7 @@ def surroundings(
     yield sandbox
     bucket.objects.delete()
     bucket.delete()
+    bucket.meta.client.close()
     with get_client(sync_client=True) as prefect:
         for block in prefect.read_block_documents(limit=None):
             if block.id not in known:

@@ -1,7 +1,4 @@
-"""Bad input ends a run as Failed with one message that a person understands; the rows of docs/errors.md, in order.
-
-Each row checks the state's message, how often a create was sent, what was billed, and what is left at the destination.
-"""
+"""Bad input ends a run as Failed with one message, and a corrected run goes on; tests/docs has the whole table."""
 
 import re
 import socket
@@ -17,12 +14,11 @@ import httpx
 import pytest
 from prefect.blocks.system import Secret
 from prefect.states import State
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
-from prefect_octopusx.api import ViduRequest
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination
 from prefect_octopusx.flows import generate_video
-from prefect_octopusx.sandbox import Fault, Sandbox
+from prefect_octopusx.sandbox import Sandbox
 from prefect_octopusx.storage import VideoRecord
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
@@ -90,11 +86,6 @@ async def test_requests_that_can_not_be_sent(attempt: Attempt, request_: dict[st
     assert attempt.untouched
 
 
-def test_in_python_a_wrong_request_is_refused_where_it_is_written() -> None:
-    with pytest.raises(ValidationError, match=r"duration"):
-        ViduRequest(model="viduq3-pro", prompt="x", duration=11)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -110,13 +101,6 @@ async def test_parameters_that_can_not_be(attempt: Attempt, options: dict[str, A
     assert attempt.untouched
 
 
-async def test_missing_key(attempt: Attempt) -> None:
-    said = await attempt(credentials=None)
-    assert "No OctopusX API key was found" in said
-    assert "OCTOPUSX_API_KEY" in said
-    assert attempt.untouched
-
-
 async def test_wrong_key(attempt: Attempt) -> None:
     wrong = OctopusXCredentials(api_key=Secret(value=SecretStr("sk-wrong")), base_url=attempt.sandbox.url)
     said = await attempt(credentials=wrong)
@@ -127,31 +111,6 @@ async def test_wrong_key(attempt: Attempt) -> None:
     assert attempt.record().state == "refused"
     again: State[VideoRecord] = await generate_video(**attempt.options, return_state=True)
     assert again.is_completed()  # with the right key, the same name goes on
-
-
-@pytest.mark.parametrize("kind", ["create_quota", "create_user_quota"])
-async def test_exhausted_quota(attempt: Attempt, kind: str) -> None:
-    attempt.sandbox.add_fault(Fault(kind, times=None))
-    said = await attempt()
-    assert "QuotaExceeded: The wallet or the key's quota is too low for the create of viduq3-pro" in said
-    assert "HTTP 403" in said
-    assert (attempt.creates, len(attempt.sandbox.ledger)) == (1, 0)
-    assert attempt.record().state == "refused"
-
-
-async def test_unknown_model(attempt: Attempt) -> None:
-    said = await attempt(request={"model": "kling-9", "prompt": "x", "family": "custom"})
-    assert "ModelUnavailable: No channel serves the model for this key now (a wrong model name, or an outage)" in said
-    assert "code model_not_found" in said
-    assert (attempt.creates, len(attempt.sandbox.ledger)) == (3, 0)  # an outage may pass: two more tries
-    assert attempt.record().state == "refused"
-
-
-async def test_missing_bucket(attempt: Attempt, s3_url: str) -> None:
-    said = await attempt(destination=S3Destination(bucket="no-such-bucket", endpoint_url=s3_url, region="us-east-1"))
-    assert "DestinationError: " in said
-    assert "'no-such-bucket' does not exist" in said
-    assert attempt.untouched
 
 
 @pytest.fixture
@@ -201,24 +160,9 @@ async def test_unreachable_gateway(attempt: Attempt) -> None:
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         key = Secret(value=SecretStr(attempt.sandbox.key))
         said = await attempt(credentials=OctopusXCredentials(api_key=key, base_url=url))
-    assert f"GatewayUnreachable: the create of viduq3-pro was not sent: {url} can't be reached" in said
+    assert f"GatewayUnreachable: The create of viduq3-pro was not sent: {url} can't be reached" in said
     assert attempt.record().state == "refused"
     assert attempt.record().attempts == 5  # the native retries
     again: State[VideoRecord] = await generate_video(**attempt.options, return_state=True)
     assert again.is_completed()
     assert len(attempt.sandbox.ledger) == 1
-
-
-async def test_a_folder_that_can_not_be_written_to(attempt: Attempt, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    said = await attempt(destination=LocalDestination(folder=tmp_path / "file"))
-    assert "DestinationError: " in said
-    assert str(tmp_path / "file") in said
-    assert attempt.untouched
-
-
-async def test_a_name_that_stands_for_another_request(attempt: Attempt) -> None:
-    assert (await generate_video(**attempt.options, return_state=True)).is_completed()
-    said = await attempt(request=CAT | {"prompt": "a dog"})
-    assert "NameTaken: name: 'hero' already stands for another request" in said
-    assert attempt.creates == 1
