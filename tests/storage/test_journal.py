@@ -182,7 +182,7 @@ async def test_what_got_no_certain_answer_is_never_sent_again_by_itself(
         await send()
     assert (await send.stored()).state is RecordState.UNCERTAIN
     for _ in range(2):
-        with pytest.raises(SubmissionUncertain, match=r"hero: a create of viduq3-pro was sent .* UTC"):
+        with pytest.raises(SubmissionUncertain, match=r"hero: No certain answer .* Sent .* UTC.*dashboard"):
             await send()
     assert posts.sent == 1
     assert posts.billed <= 1
@@ -200,10 +200,26 @@ async def test_a_person_may_send_it_again(send: Send, posts: Posts, sandbox: San
     assert posts.sent == 2
 
 
+async def test_sending_again_is_for_the_same_request(send: Send, posts: Posts, sandbox: Sandbox) -> None:
+    sandbox.add_fault(Fault("create_lost_reply"))
+    with pytest.raises(SubmissionUncertain):
+        await send()
+    with pytest.raises(NameTaken):
+        await send(DOG, on_uncertain="resubmit")
+    assert posts.sent == 1
+
+
+async def test_another_request_does_not_wait_for_a_claim_that_is_not_its_own(send: Send) -> None:
+    await abandoned(send)
+    with pytest.raises(NameTaken):
+        await send(DOG)
+    assert not send.clock.slept
+
+
 async def test_a_claim_left_by_a_killed_run_is_followed_and_then_uncertain(send: Send, posts: Posts) -> None:
     dead = await abandoned(send)
     began = send.clock()
-    with pytest.raises(SubmissionUncertain, match="no certain answer"):
+    with pytest.raises(SubmissionUncertain, match="A run ended while it sent the create of viduq3-pro"):
         await send()
     assert 180 <= send.clock() - began <= 240
     assert posts.sent == 0
@@ -273,7 +289,14 @@ class Failing(LocalStore):
 
     replaces: Iterator[Exception | None] = iter(())
     creates: Iterator[Exception | None] = iter(())
+    reads: Iterator[Exception | None] = iter(())
     late = False
+
+    async def read(self, name: str) -> Entry | None:
+        trouble = next(self.reads, None)
+        if trouble is not None:
+            raise trouble
+        return await super().read(name)
 
     async def replace(self, entry: Entry, record: VideoRecord) -> Entry:
         trouble = next(self.replaces, None)
@@ -329,6 +352,16 @@ async def test_a_claim_whose_write_seemed_to_fail_is_ours(send: Send, failing: F
     failing.late = True
     assert (await send()).state is RecordState.SUBMITTED
     assert posts.billed == 1
+
+
+async def test_a_destination_that_is_away_from_the_start_is_told_at_once(
+    send: Send, failing: Failing, posts: Posts
+) -> None:
+    failing.reads = iter([AWAY])
+    with pytest.raises(DestinationUnavailable):
+        await send()
+    assert not send.clock.slept
+    assert posts.sent == 0
 
 
 async def test_a_destination_that_stays_away_stops_before_anything_is_sent(
