@@ -59,7 +59,7 @@ async def main() -> int:
     whole = [fetch(s3, record) for record in records]
     async with httpx.AsyncClient() as client:
         billed = len((await client.get(f"{GATEWAY}/sandbox/ledger")).json())
-    console.print(f"Billed: {billed} creates for {len(records)} videos in {2 * len(records)} runs.")
+    console.print(f"\nBilled: {billed} creates for {len(records)} videos in {2 * len(records)} runs.")
     return 0 if all(whole) and billed == len(records) else 1
 
 
@@ -110,7 +110,7 @@ def show(records: list[VideoRecord]) -> None:
         print(f"\n{record.name}   {record.model}, {record.size:,} bytes")
         print(f"  stored  {record.uri}")
         print(f"  play    {COPIES / record.name}.mp4")
-        print(f"  run     {PREFECT}/runs/flow-run/{record.flow_run_id}", end="\n\n", flush=True)
+        print(f"  run     {PREFECT}/runs/flow-run/{record.flow_run_id}", flush=True)
 
 
 if __name__ == "__main__":

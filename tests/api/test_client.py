@@ -339,3 +339,89 @@ async def finished(sandbox: Sandbox) -> str:
             task = await gateway.query_video(task.id)
         assert task.video_url
         return task.video_url
+
+
+class Odd:
+    """A server for what no sandbox does: one raw answer to whatever is asked."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    async def __aenter__(self) -> str:
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        self.server.close()
+        await self.server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.asked.append(head.decode().splitlines()[0])
+        writer.write(self.answers.pop(0))
+        writer.close()
+
+
+def http_answer(status: str, body: bytes, *headers: str, length: int | None = None) -> bytes:
+    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers]
+    return ("\r\n".join(head) + "\r\n\r\n").encode() + body
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http_answer("200 OK", b'{"id":"t"', length=1000),  # breaks off in the body
+        http_answer("200 OK", b'{"id":"' + b"x" * 9_000_000 + b'"}'),  # larger than any reply
+        b"not http at all\r\n\r\n",
+    ],
+    ids=["cut", "huge", "no http"],
+)
+async def test_answers_that_can_not_be_read(answer: bytes) -> None:
+    async with Odd(answer, answer) as url, OctopusXClient(api_key="sk-x", base_url=url) as gateway:
+        with pytest.raises(SubmissionUncertain, match="No certain answer to the create of viduq3-pro"):
+            await gateway.create_video(CAT)
+        with pytest.raises(GatewayError, match="No answer to GET /v1/video/query"):
+            await gateway.query_video("t")
+
+
+async def test_a_question_may_be_redirected_within_the_gateway() -> None:
+    moved = http_answer("301 Moved Permanently", b"", "Location: /v1/video/query/?id=t")
+    found = http_answer("200 OK", b'{"id":"t","status":"processing"}')
+    odd = Odd(moved, found, moved, moved, moved)
+    async with odd as url, OctopusXClient(api_key="sk-x", base_url=url) as gateway:
+        assert (await gateway.query_video("t")).state is TaskState.RUNNING
+        assert odd.asked == ["GET /v1/video/query?id=t HTTP/1.1", "GET /v1/video/query/?id=t HTTP/1.1"]
+        with pytest.raises(EndpointNotFound, match="again and again"):
+            await gateway.query_video("t")
+
+
+async def test_a_question_is_not_redirected_to_a_stranger() -> None:
+    away = http_answer("302 Found", b"", "Location: https://elsewhere.example.com/?id=t")
+    async with Odd(away) as url, OctopusXClient(api_key="sk-x", base_url=url) as gateway:
+        with pytest.raises(EndpointNotFound, match="redirects to https://elsewhere"):
+            await gateway.query_video("t")
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None), ("-1", None), ("inf", None)])
+async def test_retry_after_in_seconds_or_not_at_all(header: str, seconds: float | None) -> None:
+    busy = http_answer("429 Too Many Requests", b"", f"Retry-After: {header}")
+    async with Odd(busy) as url, OctopusXClient(api_key="sk-x", base_url=url) as gateway:
+        with pytest.raises(RateLimited) as caught:
+            await gateway.query_video("t")
+    assert caught.value.retry_after == seconds
+
+
+async def test_ids_are_percent_encoded() -> None:
+    found = http_answer("200 OK", b'{"status":"processing"}')
+    odd = Odd(found)
+    async with odd as url, OctopusXClient(api_key="sk-x", base_url=url) as gateway:
+        await gateway.query_video("grok:a&b=c/../d é")
+    assert odd.asked == ["GET /v1/video/query?id=grok%3Aa%26b%3Dc%2F..%2Fd+%C3%A9 HTTP/1.1"]
+
+
+async def test_a_video_host_that_fails() -> None:
+    async with Odd(http_answer("500 Oh", b"")) as url, OctopusXClient(api_key="sk-x") as gateway:
+        with pytest.raises(DownloadError, match="did not give the video"):
+            async with gateway.open_video(f"{url}/a.mp4?sig=SECRET"):
+                pass
