@@ -24,9 +24,9 @@ from prefect_octopusx.api.errors import (
 from prefect_octopusx.api.redact import hide_queries_in_httpx_logs, redact_url
 from prefect_octopusx.api.replies import VideoTask, read_created, read_queried
 from prefect_octopusx.api.requests import RemixRequest, VideoRequest
-from prefect_octopusx.api.transport import origin, reason
+from prefect_octopusx.api.transport import check_base_url, origin, reason
 from prefect_octopusx.api.usage import KeyUsage, read_usage
-from prefect_octopusx.api.verdicts import Answer, create_error, query_error
+from prefect_octopusx.api.verdicts import Answer, create_error, error_code, query_error
 
 __all__ = ["CREATE_TIMEOUT", "DEFAULT_BASE_URL", "OctopusXClient"]
 
@@ -58,9 +58,13 @@ class OctopusXClient:
     Args:
         api_key: The key, with or without its `sk-` prefix. White space around it is dropped.
         base_url: The gateway, up to but without `/v1`.
-        create_timeout: Seconds to wait for the answer to a create.
-        query_timeout: Seconds to wait for the answer to anything else.
+        create_timeout: Seconds until the answer to a create must be there, whole.
+        query_timeout: Seconds until the answer to anything else must be there, whole.
         logger: Where warnings about requests go; the package's own logger by default.
+
+    Raises:
+        InvalidRequest: The key can be none.
+        ValueError: `base_url` is not an address.
     """
 
     def __init__(
@@ -72,7 +76,7 @@ class OctopusXClient:
         query_timeout: float = _QUERY_TIMEOUT,
         logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None,
     ) -> None:
-        self._base_url = base_url.strip().rstrip("/").removesuffix("/v1")
+        self._base_url = check_base_url(base_url)
         self._logger = logger or logging.getLogger(__name__)
         # A header with other characters fails inside httpx with an error that shows the key.
         key = api_key.strip()
@@ -106,11 +110,12 @@ class OctopusXClient:
         await self._creates.aclose()
         await self._questions.aclose()
 
-    async def create_video(self, request: VideoRequest) -> VideoTask:
+    async def create_video(self, request: VideoRequest, *, warn: bool = True) -> VideoTask:
         """Submit a video: `POST /v1/video/create`. **Billed.** Sent at most once.
 
         Args:
-            request: What to make. Its soft-rule warnings are logged here, once.
+            request: What to make.
+            warn: Whether to log what soft rules say of the request.
 
         Returns:
             The task, with the id to ask with.
@@ -119,7 +124,7 @@ class OctopusXClient:
             OctopusXError: With `resend_safe` where it surely was not accepted; `SubmissionUncertain` where nobody
                 knows whether it was.
         """
-        return await self._create("/v1/video/create", request)
+        return await self._create("/v1/video/create", request, warn=warn)
 
     async def remix_video(self, request: RemixRequest) -> VideoTask:
         """Make a new video from an earlier one: `POST /v1/video/remix` (Grok). **Billed**, as a create is.
@@ -183,11 +188,11 @@ class OctopusXClient:
         """Return the address where the gateway itself serves a finished video, for replies that lack a URL."""
         return f"{self._base_url}/v1/videos/{quote(task_id, safe='')}/content"
 
-    async def _create(self, path: str, request: "VideoRequest | RemixRequest") -> VideoTask:
+    async def _create(self, path: str, request: "VideoRequest | RemixRequest", *, warn: bool = True) -> VideoTask:
         what = f"{path.rpartition('/')[2]} of {request.model}"
         try:
             body = await asyncio.to_thread(request.body)  # reads and encodes pictures
-            warnings = await asyncio.to_thread(request.warnings)
+            warnings = await asyncio.to_thread(request.warnings) if warn else ()
         except (OSError, ValueError) as error:
             raise InvalidRequest(f"The {what} was not sent: {error}") from None
         for warning in warnings:
@@ -223,19 +228,24 @@ class OctopusXClient:
         self, client: httpx.AsyncClient, call: httpx.Request, *, lost: type[OctopusXError], what: str
     ) -> Answer:
         """Send once. What was surely never sent is `GatewayUnreachable`; any other loss is of the class `lost`."""
+        limit = client.timeout.read
         try:
-            response = await client.send(call, stream=True)
+            async with asyncio.timeout(limit):  # httpx itself limits each read, not their sum
+                return await self._exchange(client, call)
         except _NEVER_SENT as error:
             raise GatewayUnreachable(
                 f"{what[0].upper()}{what[1:]} was not sent: {redact_url(self._base_url)} can't be reached "
                 f"({reason(error)}). Check `base_url`, the network and any proxy"
             ) from None
+        except TimeoutError:
+            raise lost(_lost(what, f"not there, whole, after {limit} s", lost)) from None
         except httpx.HTTPError as error:
-            raise lost(_lost(what, error, lost)) from None
+            raise lost(_lost(what, reason(error), lost)) from None
+
+    async def _exchange(self, client: httpx.AsyncClient, call: httpx.Request) -> Answer:
+        response = await client.send(call, stream=True)
         try:
             content = await _read(response)
-        except httpx.HTTPError as error:
-            raise lost(_lost(what, error, lost), status=response.status_code) from None
         finally:
             await response.aclose()
         location = response.headers.get("Location") if response.is_redirect else None
@@ -259,15 +269,15 @@ async def _read(response: httpx.Response) -> bytes:
 
 def _is_refusal(body: Any) -> bool:  # noqa: ANN401 - JSON
     """Tell an error under a 2xx (`{"success": false}`, `{"code": "task_not_exist", "data": null}`) from a task."""
-    code = body.get("code")
-    coded = isinstance(code, str) and code not in {"", "success"} and not code.isdigit()
+    code = error_code(body)
+    coded = bool(code) and not code.isdigit()
     return body.get("success") is False or (coded and not body.get("data") and not body.get("status"))
 
 
-def _lost(what: str, error: httpx.HTTPError, lost: type[OctopusXError]) -> str:
+def _lost(what: str, why: str, lost: type[OctopusXError]) -> str:
     if lost is SubmissionUncertain:
-        return f"No certain answer to {what} ({reason(error)}). The video may be in the making and billed"
-    return f"No answer to {what} ({reason(error)})"
+        return f"No certain answer to {what} ({why}). The video may be in the making and billed"
+    return f"No answer to {what} ({why})"
 
 
 def _seconds(header: str | None) -> float | None:

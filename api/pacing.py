@@ -47,9 +47,14 @@ def next_delay(
         troubles: How many looks in a row, up to now, got no answer.
         retry_after: Seconds that the server asked for; never undercut.
         poll_interval: Seconds between looks as the user wants them; wins over everything but `retry_after`.
+
+    Raises:
+        ValueError: `poll_interval` is not above 0.
     """
     floor = retry_after or 0.0
     if poll_interval is not None:
+        if poll_interval <= 0:
+            raise ValueError(f"poll_interval: {poll_interval} is not a number of seconds above 0")
         return max(poll_interval, floor)
     delay = _off_peak(age) if off_peak else _standard(age, family, steps)
     if troubles:

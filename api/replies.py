@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from prefect_octopusx.api.redact import redact
 
-__all__ = ["TaskState", "VideoTask", "read_created", "read_queried"]
+__all__ = ["TaskState", "VideoTask", "read_created", "read_queried", "read_time"]
 
 JSONObject = Mapping[str, Any]
 
@@ -187,7 +187,7 @@ def _progress(task: JSONObject) -> float | None:
 def _first_time(task: JSONObject, names: tuple[str, ...]) -> datetime | None:
     for level in _nested(task):
         for name in names:
-            if (time := _time(level.get(name))) is not None:
+            if (time := read_time(level.get(name))) is not None:
                 return time
     return None
 
@@ -195,7 +195,7 @@ def _first_time(task: JSONObject, names: tuple[str, ...]) -> datetime | None:
 _MILLISECONDS_FROM = 1e11  # as seconds, this is the year 5138
 
 
-def _time(value: object) -> datetime | None:
+def read_time(value: object) -> datetime | None:
     """Read Unix seconds or milliseconds (0 is unset), or RFC 3339 with up to nine digits of fraction."""
     if isinstance(value, str):
         number = _number(value)

@@ -1,10 +1,12 @@
 """What a key has used and may still use."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from prefect_octopusx.api.replies import read_time
 
 __all__ = ["KeyUsage", "read_usage"]
 
@@ -32,13 +34,15 @@ def read_usage(body: Mapping[str, Any]) -> KeyUsage | None:
     if body.get("code") is not True or not isinstance(data, Mapping):
         return None
     limits = data.get("model_limits") if data.get("model_limits_enabled") else None
-    expires = data.get("expires_at") or 0
-    return KeyUsage(
-        name=str(data.get("name") or ""),
-        granted=data.get("total_granted") or 0,
-        used=data.get("total_used") or 0,
-        available=data.get("total_available") or 0,
-        unlimited=bool(data.get("unlimited_quota")),
-        models=frozenset(limits) if isinstance(limits, Mapping) else None,
-        expires_at=datetime.fromtimestamp(expires, UTC) if expires > 0 else None,
-    )
+    try:
+        return KeyUsage(
+            name=str(data.get("name") or ""),
+            granted=data.get("total_granted") or 0,
+            used=data.get("total_used") or 0,
+            available=data.get("total_available") or 0,
+            unlimited=bool(data.get("unlimited_quota")),
+            models=frozenset(limits) if isinstance(limits, Mapping) else None,
+            expires_at=read_time(data.get("expires_at")),
+        )
+    except ValidationError:
+        return None

@@ -26,7 +26,7 @@ from prefect_octopusx.api.errors import (
     TaskNotFound,
 )
 
-__all__ = ["Answer", "create_error", "query_error"]
+__all__ = ["Answer", "create_error", "error_code", "query_error"]
 
 _QUOTA_CODES = frozenset({"insufficient_user_quota", "pre_consume_token_quota_failed", "insufficient_quota"})
 # The gateway failed before it asked the model's vendor.
@@ -170,12 +170,17 @@ def _read(answer: Answer) -> tuple[Mapping[str, Any] | None, str, str]:
         return None, "", _describe(answer)
     error = body.get("error")
     inner: Mapping[str, Any] = error if isinstance(error, Mapping) else body
-    code = inner.get("code")
-    if isinstance(code, bool) or not isinstance(code, str | int) or code == "success":
-        code = "unsuccessful" if body.get("success") is False else ""
+    code = error_code(inner) or ("unsuccessful" if body.get("success") is False else "")
     message = error if isinstance(error, str) else inner.get("message")
     said = message.strip() if isinstance(message, str) and message.strip() else f"HTTP {answer.status} without a reason"
-    return body, str(code).strip(), said[:_LONGEST_MESSAGE]
+    return body, code, said[:_LONGEST_MESSAGE]
+
+
+def error_code(body: Mapping[str, Any]) -> str:
+    """Return the `code` of a reply, as text; "" where there is none or it says success."""
+    code = body.get("code")
+    text = str(code).strip() if isinstance(code, str | int) and not isinstance(code, bool) else ""
+    return "" if text.lower() in {"success", "ok"} else text
 
 
 def _describe(answer: Answer) -> str:

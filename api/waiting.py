@@ -59,6 +59,7 @@ async def wait_until_final(
     Raises:
         VideoTimeout: The deadline passed. There was at least one look after that.
         TaskNotFound: The gateway still does not know the task two minutes after the create.
+        ValueError: `poll_interval` is not above 0.
         OctopusXError: An answer that asking again does not change, or too many looks without one (`retryable`).
     """
     deadline = default_deadline(off_peak=off_peak) if deadline is None else deadline
@@ -122,6 +123,6 @@ def _timeout(task_id: str, deadline: float, seen: VideoTask | None) -> VideoTime
         last += f" at {seen.progress:.0f} %"
     return VideoTimeout(
         f"Task {task_id} was not ready {deadline:.0f} s after its submission ({last}). It may still finish, and is "
-        "billed if it does. To pick it up, run the same request under the same name again, with a longer `deadline`",
+        "billed if it does",
         task_id=task_id,
     )

@@ -2,7 +2,6 @@
 
 import logging
 from typing import Any
-from urllib.parse import urlsplit
 
 from prefect.blocks.core import Block
 from prefect.blocks.system import Secret
@@ -10,6 +9,7 @@ from pydantic import ConfigDict, Field, HttpUrl, field_validator
 
 from prefect_octopusx.api import CredentialsMissing, OctopusXClient
 from prefect_octopusx.api.client import DEFAULT_BASE_URL
+from prefect_octopusx.api.transport import check_base_url
 
 __all__ = ["LOGOS", "OctopusXCredentials"]
 
@@ -61,12 +61,7 @@ class OctopusXCredentials(Block):
     @field_validator("base_url")
     @classmethod
     def _check_base_url(cls, value: str) -> str:
-        url = urlsplit(value.strip())
-        if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.query or url.fragment:
-            raise ValueError(
-                f"{value.partition('?')[0]!r} is not a gateway's address; give one like {DEFAULT_BASE_URL}"
-            )
-        return value.strip().rstrip("/").removesuffix("/v1")
+        return check_base_url(value)
 
     def client(self, *, logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None) -> OctopusXClient:
         """Return a new client; use it as a context manager, on one event loop.

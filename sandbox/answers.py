@@ -6,7 +6,16 @@ from typing import Any
 
 from starlette.responses import Response
 
-__all__ = ["Answer", "RefusedError", "engine_error", "html_page", "relay_error", "storage_error", "task_error"]
+__all__ = [
+    "Answer",
+    "RefusedError",
+    "engine_error",
+    "html_page",
+    "relay_error",
+    "storage_error",
+    "task_error",
+    "vendor_error",
+]
 
 JsonObject = dict[str, Any]
 
@@ -47,6 +56,11 @@ def relay_error(status: int, message: str, code: str = "", kind: str = "new_api_
 def task_error(status: int, code: str, message: str) -> Answer:
     """Return an error of the engine's task part, which submits and looks up videos."""
     return Answer(status, {"code": code, "message": message, "data": None})
+
+
+def vendor_error(code: str, message: str, status: int = 400) -> Answer:
+    """Return an error of the model's vendor, relayed."""
+    return Answer(status, {"code": code, "message": message})
 
 
 def engine_error(status: int, message: str) -> Answer:

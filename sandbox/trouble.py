@@ -16,6 +16,7 @@ from prefect_octopusx.sandbox.answers import (
     relay_error,
     storage_error,
     task_error,
+    vendor_error,
 )
 
 __all__ = ["ANSWERS", "OTHER_ORIGIN", "Trouble"]
@@ -82,7 +83,11 @@ _ROWS: tuple[tuple[tuple[str, ...], str, str, Answer], ...] = (
     (_CREATE, "business_code", "500 with a number as the code: refused by ByteDance",
         task_error(500, "50411", "Pre Img Risk Not Pass")),
     (_BOTH, "500", "500 relayed from the upstream", task_error(500, "fail_to_fetch_task", "internal error")),
+    (_BOTH, "500_empty", "500 with an empty body", Answer(500)),
     (_BOTH, "502_relayed", "502 relayed from the upstream", task_error(502, "fail_to_fetch_task", "bad gateway")),
+    (_BOTH, "503_relayed", "503 relayed from the upstream",
+        task_error(503, "fail_to_fetch_task", "service unavailable")),
+    (_BOTH, "504_relayed", "504 relayed from the upstream", task_error(504, "fail_to_fetch_task", "gateway timeout")),
     (_CREATE, "build_request_failed", "500 before submitting",
         task_error(500, "build_request_failed", "build request failed")),
     (_CREATE, "gen_relay_info_failed", "500 before submitting",
@@ -91,14 +96,23 @@ _ROWS: tuple[tuple[tuple[str, ...], str, str, Answer], ...] = (
         task_error(500, "get_origin_task_failed", "get origin task failed")),
     # What the model's vendor says, relayed.
     (_CREATE, "policy_violation", "400 TaskPromptPolicyViolation",
-        Answer(400, {"code": "TaskPromptPolicyViolation", "message": "prompt policy violation"})),
+        vendor_error("TaskPromptPolicyViolation", "prompt policy violation")),
+    (_CREATE, "audit_submit_illegal", "400 AuditSubmitIllegal",
+        vendor_error("AuditSubmitIllegal", "the content did not pass the audit")),
     (_CREATE, "image_download_failure", "400 ImageDownloadFailure",
-        Answer(400, {"code": "ImageDownloadFailure", "message": "cannot download the image"})),
+        vendor_error("ImageDownloadFailure", "cannot download the image")),
+    (_CREATE, "image_format_invalid", "400 ImageFormatInvalid",
+        vendor_error("ImageFormatInvalid", "unknown image format")),
+    (_CREATE, "page_size_out_of_range", "400 PageSizeOutOfRange: the picture is too long or too wide",
+        vendor_error("PageSizeOutOfRange", "image aspect ratio out of range")),
+    (_CREATE, "model_unavailable", "400 ModelUnavailable", vendor_error("ModelUnavailable", "model unavailable")),
+    (_CREATE, "operation_in_process", "400 OperationInProcess",
+        vendor_error("OperationInProcess", "operation in process")),
     (_CREATE, "credit_insufficient", "400 CreditInsufficient: the gateway's own credits",
-        Answer(400, {"code": "CreditInsufficient", "message": "credit insufficient"})),
+        vendor_error("CreditInsufficient", "credit insufficient")),
     (_BOTH, "408", "408: timeout somewhere", task_error(408, "fail_to_fetch_task", "request timeout")),
-    (_BOTH, "409", "409 Conflict", Answer(409, {"code": "Conflict", "message": "conflict"})),
-    (_BOTH, "499", "499: the upstream saw a cancel", Answer(499, {"code": "Canceled", "message": "context canceled"})),
+    (_BOTH, "409", "409 Conflict", vendor_error("Conflict", "conflict", 409)),
+    (_BOTH, "499", "499: the upstream saw a cancel", vendor_error("Canceled", "context canceled", 499)),
     # Logical errors and broken answers with status 200.
     (_BOTH, "success_false", "200 with success: false", engine_error(200, "system busy")),
     (_BOTH, "code_error", "200 with an error code in the body",
@@ -114,6 +128,7 @@ _ROWS: tuple[tuple[tuple[str, ...], str, str, Answer], ...] = (
     (_ALL, "html_502", "502 by a proxy", html_page(502, "Bad Gateway")),
     (_ALL, "html_503", "503 by a proxy", html_page(503, "Service Temporarily Unavailable")),
     (_ALL, "html_504", "504 by a proxy", html_page(504, "Gateway Time-out")),
+    (_BOTH, "html_520", "520 by a CDN", html_page(520, "Web server is returning an unknown error")),
     (_BOTH, "html_524", "524 by a CDN", html_page(524, "A timeout occurred")),
     (_QUERY, "html", "200 with an HTML page", html_page(200, "One moment")),
     # Only the usage endpoint.
@@ -131,7 +146,7 @@ _ROWS: tuple[tuple[tuple[str, ...], str, str, Answer], ...] = (
     (_FILE, "empty", "200 with no bytes, as video/mp4", Answer(200, "", (("content-type", "video/mp4"),))),
 )  # fmt: skip
 
-_BILLED = {"no_id", "not_json", "empty", "html_502", "html_504", "html_524"}
+_BILLED = {"no_id", "not_json", "empty", "html_502", "html_504", "html_520", "html_524"}
 
 
 def _kinds() -> Iterator[tuple[str, Trouble]]:

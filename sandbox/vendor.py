@@ -1,7 +1,7 @@
 """What the model vendors accept: the fields of each family's requests, as a table, and the check against it.
 
-The limits are the documented ones. Facts that are only said elsewhere are not enforced where they would refuse
-something that the vendor may take.
+The limits are most of the documented ones. It does not open pictures, and limits that are only said elsewhere are left
+out where they would refuse something that the vendor may take.
 """
 
 import base64
@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
-from prefect_octopusx.sandbox.answers import Answer, RefusedError, relay_error, task_error
+from prefect_octopusx.sandbox.answers import RefusedError, relay_error, task_error, vendor_error
 
 __all__ = ["Family", "check_create", "check_remix"]
 
-_DATA_URI = re.compile(r"data:image/(png|jpe?g|webp);base64,(?P<data>.+)", re.DOTALL)
+_DATA_URI = re.compile(r"data:image/(?P<kind>[\w.+-]+);base64,(?P<data>.+)", re.DOTALL)
 _WEB_URL = re.compile(r"https?://[^/\s]+(/\S*)?", re.IGNORECASE)
 _UPLOAD_LIMIT = 20_000_000  # Vidu's, for the whole body
 
@@ -57,20 +57,28 @@ class Family:
     fields: Mapping[str, Field]
     rule: Callable[[dict[str, Any]], str | None] = field(default=lambda _: None)
     data_uris: bool = False
+    kinds: frozenset[str] = frozenset()
+    """The kinds of pictures in data URIs; empty for any."""
 
 
 def _vidu_rule(body: dict[str, Any]) -> str | None:
     model = body["model"]
     if body.get("aspect_ratio") in ("3:4", "4:3") and not model.startswith(("viduq2", "viduq3")):
         return "aspect_ratio: 3:4 and 4:3 are for q2 and q3 models"
+    if body.get("resolution") == "360p" and model.startswith("viduq2"):
+        return "resolution: q2 models take 540p, 720p and 1080p"
     # The documented range is 1 to 10; Vidu itself takes up to 16 s on q3.
     if body.get("duration", 1) > (16 if model.startswith("viduq3") else 10):
         return "duration: too long for this model"
     try:
-        json.loads(body.get("meta_data", "{}"))
-    except ValueError:
+        json.loads(body.get("meta_data", "{}"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
         return "meta_data: must be a JSON document"
     return None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)  # NaN and Infinity: Python takes them, JSON has not
 
 
 def _veo_rule(body: dict[str, Any]) -> str | None:
@@ -103,6 +111,7 @@ _FAMILIES = (
             "images": Field(list, required=True, limits=(0, 2)),
             "aspect_ratio": Field(str, required=True, choices=_RATIOS),
             "size": _BIG_SIZES,
+            "duration": Field(int, choices=(5, 10, 15)),  # named by the page, and described elsewhere
         },
     ),
     Family(
@@ -128,6 +137,7 @@ _FAMILIES = (
         },
         rule=_vidu_rule,
         data_uris=True,
+        kinds=frozenset({"png", "jpeg", "jpg", "webp"}),
     ),
     Family(
         "veo",
@@ -199,9 +209,9 @@ def check_create(body: dict[str, Any], size: int) -> Family:
         _require_prompt(body)
     _check_fields(body, family.fields)
     for number, image in enumerate(body.get("images", [])):
-        _check_image(f"images[{number}]", image, data_uris=family.data_uris)
+        _check_image(f"images[{number}]", image, family)
     if problem := family.rule(body):
-        raise RefusedError(_refusal("FieldInvalid", problem))
+        raise RefusedError(vendor_error("FieldInvalid", problem))
     return family
 
 
@@ -241,28 +251,25 @@ def _check_fields(body: dict[str, Any], known: Mapping[str, Field]) -> None:
         if name == "model":
             continue
         if name not in known:
-            raise RefusedError(_refusal("FieldUnwanted", f"{name}: not a field of this model"))
+            raise RefusedError(vendor_error("FieldUnwanted", f"{name}: not a field of this model"))
         if problem := known[name].problem(value):
-            raise RefusedError(_refusal("FieldInvalid", f"{name}: {problem}"))
+            raise RefusedError(vendor_error("FieldInvalid", f"{name}: {problem}"))
     for name, rules in known.items():
         if rules.required and name not in body:
-            raise RefusedError(_refusal("FieldLacking", f"{name}: missing"))
+            raise RefusedError(vendor_error("FieldLacking", f"{name}: missing"))
 
 
-def _check_image(name: str, image: object, *, data_uris: bool) -> None:
+def _check_image(name: str, image: object, family: Family) -> None:
     if not isinstance(image, str):
-        raise RefusedError(_refusal("FieldInvalid", f"{name}: must be a string"))
+        raise RefusedError(vendor_error("FieldInvalid", f"{name}: must be a string"))
     if _WEB_URL.fullmatch(image):
         return
     found = _DATA_URI.fullmatch(image)
-    if not found or not data_uris:
-        wanted = "a URL or a data URI of a PNG, JPEG or WebP image" if data_uris else "a URL"
-        raise RefusedError(_refusal("FieldInvalid", f"{name}: must be {wanted}"))
+    if not found or not family.data_uris or (family.kinds and found["kind"] not in family.kinds):
+        kinds = f" ({', '.join(sorted(family.kinds))})" if family.kinds else ""
+        wanted = f"a URL or a data URI of an image{kinds}" if family.data_uris else "a URL"
+        raise RefusedError(vendor_error("FieldInvalid", f"{name}: must be {wanted}"))
     try:
         base64.b64decode(found["data"], validate=True)
     except binascii.Error:
-        raise RefusedError(_refusal("ImageFormatInvalid", f"{name}: bad Base64")) from None
-
-
-def _refusal(code: str, message: str) -> Answer:
-    return Answer(400, {"code": code, "message": message})
+        raise RefusedError(vendor_error("ImageFormatInvalid", f"{name}: bad Base64")) from None

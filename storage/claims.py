@@ -127,7 +127,7 @@ def _may_send(record: VideoRecord, *, on_uncertain: OnUncertain, retry_failed: b
 
 
 def _check_request(record: VideoRecord, claim: VideoRecord) -> None:
-    """Refuse another request under the name, unless nothing came of the first one."""
+    """Refuse another request under the name, unless the first one is over: refused or failed."""
     if record.digest == claim.digest or record.state in {RecordState.REFUSED, RecordState.FAILED}:
         return
     raise NameTaken(

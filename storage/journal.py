@@ -86,12 +86,16 @@ async def submit(
 
 
 async def complete(
-    store: VideoStore, name: str, *, uri: str, size: int, sha256: str, clock: Callable[[], float] = time.time
+    store: VideoStore, record: VideoRecord, *, uri: str, size: int, sha256: str, clock: Callable[[], float] = time.time
 ) -> VideoRecord:
-    """Write the commit mark: the whole, verified video of `name` is stored at `uri`."""
+    """Write the commit mark: the whole, verified video of `record` is stored at `uri`.
+
+    Raises:
+        RecordConflict: The name stands for another task by now.
+    """
     return await _settle(
         store,
-        name,
+        record,
         lambda record: record.moved(
             RecordState.COMPLETED,
             uri=uri,
@@ -104,11 +108,15 @@ async def complete(
     )
 
 
-async def fail(store: VideoStore, name: str, task: VideoTask) -> VideoRecord:
-    """Write down the API's final word: the video of `name` failed."""
+async def fail(store: VideoStore, record: VideoRecord, task: VideoTask) -> VideoRecord:
+    """Write down the API's final word on the video of `record`: it failed.
+
+    Raises:
+        RecordConflict: The name stands for another task by now.
+    """
     return await _settle(
         store,
-        name,
+        record,
         lambda record: record.moved(
             RecordState.FAILED, error=task.error or "the API gave no reason", error_code=task.error_code
         ),
@@ -141,7 +149,9 @@ async def _send(
 ) -> VideoRecord:
     claim = entry.record
     try:
-        task = await client.create_video(request)
+        # A native retry of a refused create does not warn again.
+        first = all(attempt.digest != claim.digest for attempt in claim.earlier)
+        task = await client.create_video(request, warn=first)
     except OctopusXError as error:
         state = RecordState.UNCERTAIN if isinstance(error, SubmissionUncertain) else RecordState.REFUSED
         noted = claim.moved(state, error=str(error), error_code=error.code)
@@ -158,7 +168,7 @@ async def _send(
     )
     entry = await _write_down(store, entry, submitted, logger=logger, sleep=sleep)
     if task.state is TaskState.FAILED:
-        raise failure(await fail(store, claim.name, task))
+        raise failure(await fail(store, entry.record, task))
     return entry.record
 
 
@@ -189,12 +199,18 @@ async def _write_down(
     ) from problem
 
 
-async def _settle(store: VideoStore, name: str, change: Callable[[VideoRecord], VideoRecord]) -> VideoRecord:
-    """Apply a change that is right whoever else writes; a completed record stays as it is."""
+async def _settle(store: VideoStore, record: VideoRecord, change: Callable[[VideoRecord], VideoRecord]) -> VideoRecord:
+    """Apply the last change to the record of this very task; a completed one stays as it is."""
     while True:
-        entry = await store.read(name)
+        entry = await store.read(record.name)
         if entry is None:
-            raise NameTaken(f"name: the record of {name!r} is gone from the destination; somebody removed it")
+            raise NameTaken(f"name: the record of {record.name!r} is gone from the destination; somebody removed it")
+        if entry.record.task_id != record.task_id:
+            raise RecordConflict(
+                f"{record.name} stands for task {entry.record.task_id} by now, not for task {record.task_id}: another "
+                "run has sent it again. Its record was left as it is",
+                task_id=record.task_id,
+            )
         if entry.record.state is RecordState.COMPLETED:
             return entry.record
         try:

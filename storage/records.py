@@ -85,11 +85,6 @@ class VideoRecord(BaseModel):
     sha256: str | None = Field(default=None, description="Of the whole file, in hex.")
     earlier: tuple[Attempt, ...] = Field(default=(), description="Earlier creates under this name, oldest first.")
 
-    @property
-    def attempts(self) -> int:
-        """How many creates this name has seen, this one included."""
-        return len(self.earlier) + 1
-
     def moved(self, state: RecordState, **changes: Any) -> "VideoRecord":  # noqa: ANN401 - any field of the record
         """Return this record in another state, with other fields changed."""
         return self.model_copy(update={"state": state, **changes})

@@ -34,8 +34,8 @@ async def fetch_video(
             )
     except DownloadError as error:
         raise DownloadError(
-            f"{record.name}, task {record.task_id}: {str(error.args[0]).rstrip('.')}. The video is paid for and its record "
-            "is kept: run the same request under the same name again to fetch it",
+            f"{record.name}, task {record.task_id}: {str(error.args[0]).rstrip('.')}. The video is paid for and its "
+            "record is kept: run the same request under the same name again to fetch it",
             status=error.status,
             task_id=record.task_id,
         ) from error

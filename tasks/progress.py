@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
+from prefect.artifacts import Artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.exceptions import PrefectException
 
 from prefect_octopusx.api import VideoTask
+from prefect_octopusx.tasks.runs import attempt, task_run_id
 
 __all__ = ["Progress", "artifact_key"]
 
@@ -42,6 +43,8 @@ class Progress:
         progress = 100.0 if task.final and task.error is None else min(task.progress or 0.0, 99.0)
         try:
             if self._artifact is None:
+                self._artifact = await self._of_an_earlier_attempt()
+            if self._artifact is None:
                 self._artifact = await acreate_progress_artifact(
                     progress, key=self._key, description=f"{self._label}, task {task.id}"
                 )
@@ -50,6 +53,13 @@ class Progress:
         except (httpx.HTTPError, PrefectException) as error:
             # A paid video does not fail because its progress can't be shown.
             self._logger.warning("%s: progress can't be shown: %s", self._label, type(error).__name__)
+
+    async def _of_an_earlier_attempt(self) -> UUID | None:
+        """Return the artifact that this task run wrote before it was retried."""
+        if attempt() == 1:
+            return None
+        found = await Artifact.aget(self._key)
+        return found.id if found is not None and found.task_run_id == task_run_id() else None
 
 
 def artifact_key(name: str) -> str:

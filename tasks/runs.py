@@ -1,10 +1,11 @@
 """What tasks and flows need to know of the run they are in."""
 
 import time
+from uuid import UUID
 
 from prefect.context import FlowRunContext, TaskRunContext
 
-__all__ = ["attempt", "flow_run_id", "lasting_run_id", "started_at"]
+__all__ = ["attempt", "flow_run_id", "lasting_run_id", "started_at", "task_run_id"]
 
 
 def flow_run_id() -> str | None:
@@ -31,6 +32,12 @@ def attempt() -> int:
     """Return how many times this task run has been started, this time included."""
     context = TaskRunContext.get()
     return context.task_run.run_count if context is not None else 1
+
+
+def task_run_id() -> UUID | None:
+    """Return the id of this task run."""
+    context = TaskRunContext.get()
+    return context.task_run.id if context is not None else None
 
 
 def started_at() -> float:

@@ -57,6 +57,6 @@ async def save_video(
         return entry.record  # another run was quicker, or an earlier attempt ended after its last write
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
         stored = await fetch_video(client, record, store, task=task if attempt() == 1 else None)
-    record = await complete(store, record.name, uri=stored.uri, size=stored.size, sha256=stored.sha256)
+    record = await complete(store, record, uri=stored.uri, size=stored.size, sha256=stored.sha256)
     logger.info("%s: stored %s, %d bytes, sha256 %s", record.name, record.uri, stored.size, stored.sha256)
     return record

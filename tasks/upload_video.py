@@ -9,8 +9,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
 from prefect_octopusx.blocks import Destination, resolve_destination
-from prefect_octopusx.storage import VideoRecord, complete, transfer
-from prefect_octopusx.tasks.retries import retry_helps
+from prefect_octopusx.storage import RecordState, VideoRecord, complete, transfer
+from prefect_octopusx.tasks.retries import destination_is_away
 
 __all__ = ["upload_video"]
 
@@ -23,12 +23,14 @@ _CHUNK = 2**20
     retries=4,
     retry_delay_seconds=exponential_backoff(5),
     retry_jitter_factor=0.3,
-    retry_condition_fn=retry_helps,
+    retry_condition_fn=destination_is_away,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
 async def upload_video(path: Path | str, record: VideoRecord, *, destination: Destination | None = None) -> VideoRecord:
     """Store a local mp4 as the video of `record`, with the checks of `save_video`, and complete the record.
+
+    A record that is completed already stays as it is, and nothing is uploaded.
 
     Args:
         path: The file, for example what became of `download_video`'s.
@@ -45,9 +47,12 @@ async def upload_video(path: Path | str, record: VideoRecord, *, destination: De
     """
     path = Path(path)
     store = await (await resolve_destination(destination)).store()
+    entry = await store.read(record.name)
+    if entry is not None and entry.record.state is RecordState.COMPLETED:
+        return entry.record  # stored once: by an earlier attempt, or by another run
     size = path.stat().st_size
     stored = await transfer(store, record.name, _chunks(path), declared_length=size, content_type="video/mp4")
-    record = await complete(store, record.name, uri=stored.uri, size=stored.size, sha256=stored.sha256)
+    record = await complete(store, record, uri=stored.uri, size=stored.size, sha256=stored.sha256)
     get_run_logger().info("%s: stored %s, %d bytes, sha256 %s", record.name, record.uri, stored.size, stored.sha256)
     return record
 

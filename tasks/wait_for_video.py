@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 from prefect.tasks import exponential_backoff
 
-from prefect_octopusx.api import TaskState, VideoFailed, VideoTask, wait_until_final
+from prefect_octopusx.api import TaskState, VideoFailed, VideoTask, VideoTimeout, wait_until_final
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
 from prefect_octopusx.storage import VideoRecord, fail, failure
 from prefect_octopusx.tasks.progress import Progress, artifact_key
@@ -62,21 +62,27 @@ async def wait_for_video(
     submitted_at = record.submitted_at.timestamp() if record and record.submitted_at else started_at()
     progress = Progress(artifact_key(name), f"{name} ({record.model})" if record else name, logger)
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
-        task = await wait_until_final(
-            client,
-            task_id,
-            alt_ids=record.alt_ids if record else (),
-            submitted_at=submitted_at,
-            family=record.family if record else None,
-            off_peak=record.off_peak if record else False,
-            poll_interval=poll_interval,
-            deadline=deadline,
-            on_change=progress.show,
-            logger=logger,
-        )
+        try:
+            task = await wait_until_final(
+                client,
+                task_id,
+                alt_ids=record.alt_ids if record else (),
+                submitted_at=submitted_at,
+                family=record.family if record else None,
+                off_peak=record.off_peak if record else False,
+                poll_interval=poll_interval,
+                deadline=deadline,
+                on_change=progress.show,
+                logger=logger,
+            )
+        except VideoTimeout as error:
+            same = f"run the same request under the name {name!r}" if record else "wait for this task id"
+            raise VideoTimeout(
+                f"{error.args[0]}. To pick it up, {same} again, with a longer `deadline`", task_id=task_id
+            ) from None
     if task.state is not TaskState.FAILED:
         return task
     if record is None:
         raise VideoFailed(f"Task {task_id} failed: {task.error or 'the API gave no reason'}", task_id=task_id)
     store = await (await resolve_destination(destination)).store()
-    raise failure(await fail(store, record.name, task))
+    raise failure(await fail(store, record, task))

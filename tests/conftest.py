@@ -32,6 +32,7 @@ os.environ |= {
     "AWS_CONFIG_FILE": str(Path(_HOME.name) / "aws-config"),
     "AWS_SHARED_CREDENTIALS_FILE": str(Path(_HOME.name) / "aws-credentials"),
     "NO_PROXY": "127.0.0.1",
+    "no_proxy": "127.0.0.1",
 }
 
 import boto3  # noqa: E402 - after the environment is clean

@@ -1,7 +1,10 @@
 """What all requests share: the body on the wire, what is kept of it, its digest, its form, its error messages.
 
-Rules come in two weights. A hard rule refuses a request before money is spent, as a `ValidationError` that names every
-problem at once. A soft rule only warns: `warnings()` has the sentences, and the client logs them when it sends.
+Rules come in two weights. A hard rule refuses a request before money is spent, as a `ValidationError`. It names every
+field that is wrong by itself; where there is none, it names whatever the rules between fields refuse. A soft rule only
+warns: `warnings()` has the sentences, and the client logs them when it sends.
+
+Codes such as V-5 in comments stand for the rules that docs/rules.md lists with their sources.
 """
 
 import difflib
@@ -30,11 +33,9 @@ from prefect_octopusx.api.requests import images as pictures
 from prefect_octopusx.api.requests.forms import make_form
 from prefect_octopusx.api.requests.messages import Problem, refusal, rule, shown
 
-__all__ = ["CUSTOM_HINT", "LowerCase", "RequestBase", "UpperCase", "VideoRequestBase"]
+__all__ = ["CUSTOM_HINT", "DoubtAllowed", "LowerCase", "RequestBase", "UpperCase", "VideoRequestBase", "not_blank"]
 
 CUSTOM_HINT = 'for what the docs do not list, use CustomRequest (in JSON: "family": "custom")'
-
-_BODY_LIMIT = 20 * pictures.MB  # V-4
 
 
 def _cased(change: Callable[[str], str]) -> BeforeValidator:
@@ -47,8 +48,15 @@ UpperCase = _cased(str.upper)
 """... and the other families `720P`; either is taken from the user."""
 
 
+def not_blank(value: str, info: ValidationInfo) -> str:
+    """Refuse a text of nothing but spaces."""
+    if not value.strip():
+        raise rule(f"`{info.field_name}` must not be blank (given: {shown(value)})")
+    return value
+
+
 class RequestBase(BaseModel):
-    """A request: strict, immutable, without unknown fields. Fields that are None are left to the vendor (V-19)."""
+    """A request: strict, without unknown fields, its fields not to be set anew. Fields that are None are left to the vendor (V-19)."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -65,6 +73,8 @@ class RequestBase(BaseModel):
     """Fields of other families, and which field of this one says the same (V-18)."""
     way_out: ClassVar[str] = ""
     """What to add to a message about something that the vendor's pages do not list."""
+    picture_limits: ClassVar[pictures.Limits] = pictures.UNSTATED
+    """What is refused of pictures."""
 
     @property
     def digest(self) -> str:
@@ -87,7 +97,7 @@ class RequestBase(BaseModel):
             OSError: A local picture is gone or cannot be read.
             ValueError: A local picture has changed into something that cannot be sent.
         """
-        return self._sent(pictures.encoded)
+        return self._sent(lambda image: pictures.encoded(image, self.picture_limits))
 
     def recorded(self) -> dict[str, Any]:
         """Return the body as records may keep it: no inline pictures, no URL queries, no passwords.
@@ -186,33 +196,40 @@ class RequestBase(BaseModel):
                 yield name, f"{kept[:200]}…" if isinstance(kept, str) and len(kept) > 200 else kept
 
 
+class DoubtAllowed(RequestBase):
+    """A request of a family whose page leaves things in doubt that can be sent all the same.
+
+    It stands beside `VideoRequestBase`, and after it in a family's bases: that puts its field first, where the
+    validators of the other fields find its value. The form shows it last.
+    """
+
+    not_sent: ClassVar[frozenset[str]] = frozenset({"allow_undocumented"})
+
+    allow_undocumented: bool = False
+    """Send also what is refused only because the vendor's page leaves it in doubt. Not sent itself. Our default:
+    false."""
+
+
 class VideoRequestBase(RequestBase):
     """What the requests for a new video share."""
 
-    not_sent: ClassVar[frozenset[str]] = frozenset({"allow_undocumented"})
     way_out = f"; {CUSTOM_HINT}"
     pictures_inline: ClassVar[Literal["yes", "no", "undocumented"]] = "no"
     """Whether pictures may be sent along; where not, the vendor fetches each from a URL."""
 
-    # First, because the validators of later fields ask for it; the form shows it last.
-    allow_undocumented: bool = False
-    """Send also what is refused only because the vendor's page leaves it in doubt. Not sent itself. Our default:
-    false."""
     model: str
     """The model's name."""
     prompt: str | None = None
     """What the video shows."""
-    images: Sequence[str | Path | bytes] = Field(default=[])
-    """Pictures."""
+    images: Sequence[str | Path | bytes] = Field(default=())
+    """Pictures; a tuple, whatever was given."""
 
     @field_validator("prompt", mode="after")
     @classmethod
-    def _prompt_is_not_blank(cls, prompt: str | None) -> str | None:
-        if prompt is None or prompt.strip():
-            return prompt
-        if cls.model_fields["prompt"].is_required():
-            raise rule(f"`prompt` must not be blank (given: {shown(prompt)})")
-        return None
+    def _prompt_is_not_blank(cls, prompt: str | None, info: ValidationInfo) -> str | None:
+        if prompt is not None and cls.model_fields["prompt"].is_required():
+            return not_blank(prompt, info)
+        return prompt if prompt and prompt.strip() else None
 
     @field_validator("images", mode="before")
     @classmethod
@@ -226,36 +243,31 @@ class VideoRequestBase(RequestBase):
         problems: list[Problem] = []
         for index, image in enumerate(images):
             try:
-                usable.append(_usable(image, cls._title(), allowed=allowed))
+                usable.append(cls._usable(image, allowed=allowed))
             except ValueError as error:
                 problems.append(Problem((index,), str(error)))
         if problems:
             raise refusal(cls._title(), problems)
-        return usable
+        return tuple(usable)
 
-    def _problems(self) -> Iterator[Problem]:
-        yield from super()._problems()
-        size = len(json.dumps(self._sent(lambda _: "")).encode()) + sum(map(pictures.encoded_length, self._images()))
-        if size >= _BODY_LIMIT:
-            yield Problem(
-                ("images",),
-                f"the whole request would have {size / pictures.MB:.1f} MB, and it must stay below"
-                f" {_BODY_LIMIT // pictures.MB} MB: upload the `images` and give their URLs",
+    @classmethod
+    def _usable(cls, image: object, *, allowed: bool) -> str:
+        if not allowed and not (isinstance(image, str) and pictures.is_url(image.strip())):
+            raise rule(
+                f"{cls._title()} takes URLs only: upload the picture to where the vendor can reach it and give its URL,"
+                f" for instance a presigned one (given: {shown(image)})"
             )
+        return pictures.normalised(image, cls.picture_limits)
 
     def _images(self) -> list[str]:
         """Return the pictures as validation left them: URLs, data URIs and paths."""
         return [str(image) for image in self.images]
 
-
-def _usable(image: object, title: str, *, allowed: bool) -> str:
-    as_is = isinstance(image, str) and image.strip().lower().startswith(("http://", "https://"))
-    if not allowed and not as_is:
-        raise rule(
-            f"{title} takes URLs only: upload the picture to where the vendor can reach it and give its URL,"
-            f" for instance a presigned one (given: {shown(image)})"
-        )
-    return pictures.normalised(image)
+    def _unusual_pictures(self) -> Iterator[str]:
+        """Yield what there is to warn of where the vendor's page states no kinds of pictures."""
+        for number, image in enumerate(self._images(), 1):
+            if kind := pictures.doubtful_kind(image):
+                yield f"`images`: picture {number} is {kind}; only png, jpeg and webp are likely to work."
 
 
 def _kept(value: object) -> Any:  # noqa: ANN401 - JSON in, JSON out

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from prefect_octopusx.api.requests import images as pictures
 from prefect_octopusx.api.requests.base import VideoRequestBase
 from prefect_octopusx.api.requests.messages import Problem, shown
 
@@ -17,15 +18,16 @@ class CustomRequest(VideoRequestBase):
     """Any other model that your channels offer. Every further field is sent as it is."""
 
     model_config = ConfigDict(title="Other model", extra="allow")
-    not_sent: ClassVar[frozenset[str]] = frozenset({"allow_undocumented", "family"})
+    not_sent: ClassVar[frozenset[str]] = frozenset({"family"})
     pictures_inline = "yes"
+    picture_limits = pictures.UNCHECKED
 
     model: str = Field(min_length=1, examples=["veo4-preview"])
     """The model's name, as the channel knows it."""
     prompt: str | None = Field(default=None, examples=["a paper boat drifts down a rainy street"])
     """What the video shows. Vendor's default: depends on the model."""
-    images: Sequence[str | Path | bytes] = Field(default=[], examples=[["https://example.com/first.png"]])
-    """Pictures: URLs, paths or data URIs; png, jpeg, jpg or webp; at most 10 MB unless by URL. Our default: none."""
+    images: Sequence[str | Path | bytes] = Field(default=(), examples=[["https://example.com/first.png"]])
+    """Pictures: URLs, paths or data URIs, of any kind and size. Our default: none."""
     family: Literal["custom"] = "custom"
     """Marks this request as one that is sent unchecked. Not sent itself."""
 

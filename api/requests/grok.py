@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
-from prefect_octopusx.api.requests.base import RequestBase, UpperCase, VideoRequestBase
-from prefect_octopusx.api.requests.messages import Problem, rule, shown
+from prefect_octopusx.api.requests.base import RequestBase, UpperCase, VideoRequestBase, not_blank
+from prefect_octopusx.api.requests.messages import Problem, shown
 
 __all__ = ["GrokRequest", "RemixRequest"]
 
@@ -32,9 +32,9 @@ class GrokRequest(VideoRequestBase):
     """The model; pro makes 10 s and max 15 s. Which one works depends on the channels behind your key."""
     prompt: str = Field(min_length=1, examples=["@img1 walks towards @img2"])
     """What the video shows; names the pictures as @img1, @img2 in the order of images."""
-    images: Sequence[str | Path | bytes] = Field(default=[], max_length=6, examples=[["https://example.com/fox.png"]])
-    """Up to 6 pictures; two are the first and the last frame. Each is a URL, a path, or a data URI; png, jpeg, jpg or
-    webp; at most 10 MB unless by URL. Our default: none."""
+    images: Sequence[str | Path | bytes] = Field(default=(), max_length=6, examples=[["https://example.com/fox.png"]])
+    """Up to 6 pictures; two are the first and the last frame. Each is a URL, a path, or a data URI; by URL of any size,
+    otherwise at most 10 MB, a limit of ours. Our default: none."""
     aspect_ratio: Literal["16:9", "9:16", "2:3", "3:2", "1:1"] = "16:9"
     """Width to height of the video; a picture may decide instead. Vendor's default: not stated. Our default: 16:9."""
     size: Annotated[Literal["720P", "1080P"], UpperCase] = "720P"
@@ -55,6 +55,7 @@ class GrokRequest(VideoRequestBase):
         return range(1, len(self.images) + 1)
 
     def _findings(self) -> Iterator[str]:
+        yield from self._unusual_pictures()
         if self.model in _FIXED:
             yield f"`model`: {self.model} is documented for another endpoint and may not work here."
             if self.duration not in {None, _FIXED[self.model]}:
@@ -83,12 +84,7 @@ class RemixRequest(RequestBase):
     parent_post_id: str | None = Field(default=None, min_length=1)
     """The upstream's id of the earlier post, if it is needed. Vendor's default: none."""
 
-    @field_validator("model", "prompt", "task_id", mode="after")
-    @classmethod
-    def _is_not_blank(cls, value: str, info: ValidationInfo) -> str:
-        if not value.strip():
-            raise rule(f"`{info.field_name}` must not be blank (given: {shown(value)})")
-        return value
+    _is_not_blank = field_validator("model", "prompt", "task_id", mode="after")(not_blank)
 
     def _findings(self) -> Iterator[str]:
         if not self.model.startswith("grok"):

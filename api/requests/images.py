@@ -1,15 +1,17 @@
 """Pictures of a request: a URL, a data URI, a local file or bytes.
 
 Pictures that are sent along are checked before any money is spent, by their first bytes, their size and their
-dimensions. A local file stays a path in the request; it is read when the body is made.
+dimensions. A local file stays a path in the request; it is read when the body is made. How much is checked depends on
+what the family's page states, see `Limits`.
 
-Sources: vendor page, Vidu, `images` (kinds of picture, 50 MB); V-3 (content-type prefix), V-4 (inline size).
+Sources: the vendor's pages, Jimeng and Vidu, `images` (kinds of picture); V-3 (content-type prefix), V-4 (inline size).
 """
 
 import base64
 import binascii
 import hashlib
 import io
+import mimetypes
 import os
 import re
 from pathlib import Path, PurePosixPath
@@ -24,7 +26,12 @@ from prefect_octopusx.api.requests.messages import lower_scheme, rule, shown
 __all__ = [
     "MB",
     "PLACEHOLDER_GIVEN",
+    "STATED",
+    "UNCHECKED",
+    "UNSTATED",
+    "Limits",
     "Picture",
+    "doubtful_kind",
     "encoded",
     "encoded_length",
     "has_placeholder",
@@ -40,11 +47,10 @@ __all__ = [
 MB = 1_000_000  # the smaller reading of "MB", to be on the safe side of every limit
 PLACEHOLDER_GIVEN = "this picture was given inline and is not kept with a run; give a URL or a path"
 
-_INLINE_LIMIT = 10 * MB  # V-4, decoded
-
-_MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "webp": b"RIFF"}
-_DATA_URI = re.compile(r"data:image/(?P<kind>png|jpeg|jpg|webp);base64,")
-_INLINE = re.compile(r"data:[^,\s]{0,200};base64,")
+_STATED_KINDS = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff", "image/webp": b"RIFF"}
+_MAGIC = {**_STATED_KINDS, "image/gif": b"GIF8"}
+_DATA_URI = re.compile(r"data:(?P<kind>image/(?:png|jpeg|jpg|webp));base64,")
+_INLINE = re.compile(r"data:(?P<kind>[^,\s]{0,200});base64,")
 _PLACEHOLDER = re.compile(r"data:[^,]{0,200},<\d+ characters, sha256 ")
 _BARE_BASE64 = re.compile(r"(?:iVBORw0KGgo|/9j/|UklGR)[A-Za-z0-9+/=\s]{40,}")  # a png, jpeg, webp without its prefix
 _OTHER_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://")
@@ -52,10 +58,28 @@ _UNUSABLE = re.compile(r"\.(?:avif?|bmp|gif|hei[cf]|ico|m4v|mkv|mov|mp4|pdf|svg|
 _KINDS = "png, jpeg, jpg or webp"
 
 
+class Limits(NamedTuple):
+    """What a family refuses of pictures. In any case a file must be there, and a data URI be in base64."""
+
+    kinds: bool
+    """Whether only png, jpeg and webp are taken, by the content, or by the suffix of a URL."""
+    inline: int | None
+    """How many bytes a picture that is sent along may have, decoded; None for no limit."""
+
+
+STATED = Limits(kinds=True, inline=10 * MB)  # V-4
+"""For families whose page states the kinds."""
+UNSTATED = Limits(kinds=False, inline=10 * MB)
+"""For the other families; the limit of size is ours."""
+UNCHECKED = Limits(kinds=False, inline=None)
+"""For models that no page lists."""
+
+
 class Picture(NamedTuple):
     """What is known of a picture that is sent along. Width and height are 0 where they could not be read."""
 
     kind: str
+    """The content type."""
     length: int
     width: int
     height: int
@@ -63,7 +87,7 @@ class Picture(NamedTuple):
 
 def is_url(image: str) -> bool:
     """Tell whether the vendor fetches this picture itself."""
-    return image.startswith(("http://", "https://"))
+    return image[:8].lower().startswith(("http://", "https://"))
 
 
 def is_inline(text: str) -> bool:
@@ -71,31 +95,34 @@ def is_inline(text: str) -> bool:
     return _INLINE.match(text) is not None
 
 
-def normalised(image: object) -> str:
+def normalised(image: object, limits: Limits) -> str:
     """Return `image` as a URL, a data URI or a path, after every check that needs no other field.
 
     Raises:
         PydanticCustomError: The picture cannot be used, and why.
     """
     if isinstance(image, bytes):
-        return _data_uri(_checked(image, "the inline picture"), image)
+        return _data_uri(_checked(image, "the inline picture", limits), image)
     if isinstance(image, os.PathLike):
         image = os.fspath(image)
     if not isinstance(image, str):
         raise rule(f"a picture is a URL, a data URI, a path or bytes (given: {shown(image)})")
     image = _lower_start(image.strip())
     if is_url(image):
-        return normalised_url(image)
+        url = normalised_url(image)
+        if limits.kinds and (suffix := _unusable_suffix(url)):
+            raise rule(f"a picture is {_KINDS}, not {suffix} (given: {shown(url)})")
+        return url
     if _PLACEHOLDER.match(image):
         raise rule(PLACEHOLDER_GIVEN)
     if not image.startswith("data:"):
         _refuse_what_is_no_path(image)
-    inspected(image)
+    inspected(image, limits)
     return image
 
 
 def normalised_url(url: str) -> str:
-    """Return `url` if it may lead to a picture.
+    """Return `url` if it is one that the vendor can fetch something from.
 
     Raises:
         PydanticCustomError: It cannot be used, and why.
@@ -108,13 +135,22 @@ def normalised_url(url: str) -> str:
         valid = False
     if not valid or parts.scheme not in {"http", "https"} or re.search(r"[\s\x00-\x1f]", url):
         raise rule(f"a URL is http:// or https://, a host and a path, without spaces (given: {shown(url)})")
-    suffix = PurePosixPath(unquote(parts.path)).suffix.lower()
-    if _UNUSABLE.fullmatch(suffix):
-        raise rule(f"a picture is {_KINDS}, not {suffix} (given: {shown(url)})")
     return url
 
 
-def inspected(image: str) -> Picture | None:
+def doubtful_kind(image: str) -> str | None:
+    """Return the suffix or the content type of a picture that is probably none of the usual kinds.
+
+    Raises:
+        PydanticCustomError: The picture cannot be used, and why.
+    """
+    picture = inspected(image, UNSTATED)
+    if picture is None:
+        return _unusable_suffix(image)
+    return None if picture.kind in _STATED_KINDS else picture.kind
+
+
+def inspected(image: str, limits: Limits) -> Picture | None:
     """Return what is known of a picture that is sent along; None for a URL, which only the vendor can open.
 
     Raises:
@@ -123,17 +159,17 @@ def inspected(image: str) -> Picture | None:
     if is_url(image):
         return None
     if image.startswith("data:"):
-        return _inspected_data_uri(image)
+        return _inspected_data_uri(image, limits)
     try:
         if not Path(image).is_file():
             raise rule(f"there is no file {shown(image)} here (a URL begins with https://)")
         with Path(image).open("rb") as file:
-            return _look(file, Path(image).stat().st_size, shown(image))
+            return _look(file, Path(image).stat().st_size, shown(image), limits, _guessed(image))
     except OSError as error:
         raise rule(f"the file {shown(image)} cannot be read: {error.strerror or type(error).__name__}") from None
 
 
-def encoded(image: str) -> str:
+def encoded(image: str, limits: Limits) -> str:
     """Return what goes on the wire: a URL or a data URI.
 
     Raises:
@@ -144,17 +180,17 @@ def encoded(image: str) -> str:
         return image
     data = Path(image).read_bytes()
     try:
-        return _data_uri(_checked(data, shown(image)), data)
+        return _data_uri(_checked(data, shown(image), limits, _guessed(image)), data)
     except ValueError as error:
         raise ValueError(str(error)) from None  # a plain one: pydantic's own kind is for validation
 
 
-def encoded_length(image: str) -> int:
+def encoded_length(image: str, limits: Limits) -> int:
     """Return how many characters of the body this picture takes, without encoding it."""
-    picture = None if is_url(image) or image.startswith("data:") else inspected(image)
+    picture = None if is_url(image) or image.startswith("data:") else inspected(image, limits)
     if picture is None:
         return len(image)
-    return len(f"data:image/{picture.kind};base64,") + (picture.length + 2) // 3 * 4
+    return len(f"data:{picture.kind};base64,") + (picture.length + 2) // 3 * 4
 
 
 def kept(image: str) -> str:
@@ -201,50 +237,73 @@ def _refuse_what_is_no_path(image: str) -> None:
         raise rule("a picture in base64 needs its type before it: data:image/png;base64,… (or jpeg, webp)")
 
 
-def _inspected_data_uri(image: str) -> Picture:
-    head = _DATA_URI.match(image)
+def _inspected_data_uri(image: str, limits: Limits) -> Picture:
+    head = (_DATA_URI if limits.kinds else _INLINE).match(image)
     if not head:
+        others = "jpeg, jpg, webp" if limits.kinds else "another type"
         raise rule(
-            f"an inline picture begins with data:image/png;base64, (or jpeg, jpg, webp)"
+            f"an inline picture begins with data:image/png;base64, (or {others})"
             f" (given: {shown(image.partition(',')[0])})"
         )
-    payload = image[head.end() :]
-    _check_length(len(payload) * 3 // 4 - 2, "the inline picture")  # before the memory for decoding is taken
+    payload, kind = image[head.end() :], head["kind"].replace("jpg", "jpeg")
+    if limits.inline is None:
+        return Picture(kind, 0, 0, 0)
+    # Before the memory for decoding is taken.
+    _check_length(len(payload) * 3 // 4 - 2, "the inline picture", limits)
     try:
         data = base64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError):
         raise rule(f"the inline picture is not valid base64 ({len(payload)} characters)") from None
-    picture = _checked(data, "the inline picture")
-    if picture.kind != head["kind"].replace("jpg", "jpeg"):
-        raise rule(f"the inline picture says image/{head['kind']}, but its content is {picture.kind}")
+    picture = _checked(data, "the inline picture", limits, kind)
+    if limits.kinds and picture.kind != kind:
+        raise rule(f"the inline picture says {head['kind']}, but its content is {picture.kind.removeprefix('image/')}")
     return picture
 
 
-def _checked(data: bytes, name: str) -> Picture:
-    return _look(io.BytesIO(data), len(data), name)
+def _checked(data: bytes, name: str, limits: Limits, guess: str = "") -> Picture:
+    return _look(io.BytesIO(data), len(data), name, limits, guess)
 
 
-def _look(file: BinaryIO, length: int, name: str) -> Picture:
+def _look(file: BinaryIO, length: int, name: str, limits: Limits, guess: str) -> Picture:
     head = file.read(16)
     file.seek(0)
-    kind = next((kind for kind, magic in _MAGIC.items() if head.startswith(magic)), None)
-    if kind is None or (kind == "webp" and head[8:12] != b"WEBP"):
+    found = _kind_of(head)
+    if limits.kinds and found not in _STATED_KINDS:
         raise rule(f"a picture is {_KINDS}; {name} is none of them ({length} bytes)")
-    _check_length(length, name)
-    width, height = imagesize.get(file)
+    kind = found or guess
+    if not kind:
+        raise rule(
+            f"the kind of {name} cannot be told ({length} bytes): give a data URI, which names it, as data:image/bmp;…"
+        )
+    _check_length(length, name, limits)
+    width, height = imagesize.get(file) if limits.kinds else (0, 0)
     return Picture(kind, length, max(width, 0), max(height, 0))
 
 
-def _check_length(length: int, name: str) -> None:
-    if length > _INLINE_LIMIT:
+def _kind_of(head: bytes) -> str | None:
+    kind = next((kind for kind, magic in _MAGIC.items() if head.startswith(magic)), None)
+    return None if kind == "image/webp" and head[8:12] != b"WEBP" else kind
+
+
+def _guessed(path: str) -> str:
+    return mimetypes.guess_type(path)[0] or ""
+
+
+def _unusable_suffix(url: str) -> str | None:
+    suffix = PurePosixPath(unquote(urlsplit(url).path)).suffix.lower()
+    return suffix if _UNUSABLE.fullmatch(suffix) else None
+
+
+def _check_length(length: int, name: str, limits: Limits) -> None:
+    if limits.inline is not None and length > limits.inline:
         raise rule(
-            f"{name} has {length / MB:.1f} MB; a picture that is sent along has at most {_INLINE_LIMIT // MB} MB:"
-            " upload it and give its URL (at most 50 MB)"
+            f"{name} has {length / MB:.1f} MB; a picture that is sent along has at most {limits.inline // MB} MB:"
+            " upload it and give its URL"
         )
 
 
 def _data_uri(picture: Picture, data: bytes) -> str:
-    return f"data:image/{picture.kind};base64,{base64.b64encode(data).decode()}"
+    return f"data:{picture.kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _lower_start(image: str) -> str:

@@ -27,14 +27,15 @@ class SoraRequest(VideoRequestBase):
     """The model. Which one works depends on the channels behind your key."""
     prompt: str = Field(min_length=1, examples=["clay animation of a fox"])
     """What the video shows."""
-    images: Sequence[str | Path | bytes] = Field(default=[], examples=[["https://example.com/fox.png"]])
-    """URLs of pictures. Allowed are png, jpeg, jpg and webp. Our default: none."""
+    images: Sequence[str | Path | bytes] = Field(default=(), examples=[["https://example.com/fox.png"]])
+    """URLs of pictures. Our default: none."""
+    # Always sent, these three: another gateway with the same interface requires them.
     orientation: Literal["portrait", "landscape"] = "landscape"
     """Portrait or landscape. Vendor's default: not stated. Our default: landscape."""
     size: Literal["small", "large"] = "small"
     """Resolution of the video; small is about 720p. Vendor's default: not stated. Our default: small."""
-    duration: Literal[10, 15, 25] | None = None
-    """Seconds: 10, 15 or 25; 25 is for sora-2-pro. Vendor's default: 10."""
+    duration: Literal[10, 15, 25] = 10
+    """Seconds: 10, 15 or 25; 25 is for sora-2-pro. Our default, and the vendor's: 10."""
     watermark: bool | None = None
     """True tries without a mark first and may fall back to a marked video; false insists on none. Vendor's default:
     true."""
@@ -46,5 +47,6 @@ class SoraRequest(VideoRequestBase):
     """Finer control of shots. Vendor's default: not stated."""
 
     def _findings(self) -> Iterator[str]:
+        yield from self._unusual_pictures()
         if self.duration == _PRO_SECONDS and self.model != "sora-2-pro":
             yield f"`duration`: {self.duration} s is for sora-2-pro, not for {self.model}."

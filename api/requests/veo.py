@@ -32,9 +32,8 @@ class VeoRequest(VideoRequestBase):
     """The model, which begins with veo. Which one works depends on the channels behind your key."""
     prompt: str = Field(min_length=1, examples=["a cow takes off"])
     """What the video shows, best in English."""
-    images: Sequence[str | Path | bytes] = Field(default=[], examples=[["https://example.com/cow.png"]])
-    """URLs of pictures: up to 3 with components models, 2 with frames models. Allowed are png, jpeg, jpg and webp. Our
-    default: none."""
+    images: Sequence[str | Path | bytes] = Field(default=(), examples=[["https://example.com/cow.png"]])
+    """URLs of pictures: up to 3 with components models, 2 with frames models. Our default: none."""
     orientation: Literal["portrait", "landscape"] | None = None
     """Landscape is 1280x720 and 16:9, portrait is 720x1280 and 9:16. Vendor's default: not stated."""
     size: Literal["720x1280", "1280x720"] | None = None
@@ -62,6 +61,7 @@ class VeoRequest(VideoRequestBase):
             )
 
     def _findings(self) -> Iterator[str]:
+        yield from self._unusual_pictures()
         most = next(most for ending, most in _PICTURES if self.model.endswith(ending))
         if len(self.images) > most:
             yield f"`images`: {self.model} is known for up to {most}, not for {len(self.images)}."

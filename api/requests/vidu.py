@@ -1,18 +1,18 @@
 """Vidu: text to video, from a first picture, or between a first and a last one; with sound, music and marks.
 
-Source: the vendor's page "Create Video", Vidu; V-1 ... V-19. What the page leaves open and Vidu itself documents for
-each model is in `vidu_models`, and only warns.
+Source: the vendor's page "Create Video", Vidu; docs/rules.md explains the codes. What the page leaves open and Vidu
+itself documents for each model is in `vidu_models`, and only warns.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NoReturn
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from prefect_octopusx.api.requests import images as pictures
-from prefect_octopusx.api.requests.base import LowerCase, VideoRequestBase
+from prefect_octopusx.api.requests.base import DoubtAllowed, LowerCase, VideoRequestBase
 from prefect_octopusx.api.requests.messages import Problem, rule, shown
 from prefect_octopusx.api.requests.vidu_models import VIDU_MODELS
 
@@ -23,30 +23,36 @@ _DURATION_Q3 = 16  # V-9
 _RATIO = 4  # V-1: between 1:4 and 4:1
 _LEAST_SIDE = 128  # V-16, pixels
 _ALIKE = (0.8, 1.25)  # V-15
+_BODY_LIMIT = 20 * pictures.MB  # V-4
 
 
-class ViduRequest(VideoRequestBase):
+class ViduRequest(VideoRequestBase, DoubtAllowed):
     """Vidu: no picture makes a video from text, one makes it from the picture, two are the first and the last frame."""
 
     model_config = ConfigDict(title="Vidu")
     family: ClassVar[Literal["vidu"]] = "vidu"
     pictures_inline = "yes"
+    picture_limits = pictures.STATED
     instead: ClassVar[Mapping[str, str]] = {"size": "resolution", "orientation": "aspect_ratio"}
 
     model: Literal["viduq3-pro", "viduq2-pro-fast", "viduq2-pro", "viduq2-turbo", "viduq1", "viduq1-classic", "vidu2.0"]
     """The model. Which one works depends on the channels behind your key."""
+    # V-6
     prompt: str | None = Field(default=None, max_length=2000, examples=["a lighthouse in a storm"])
     """What the video shows, in at most 2000 characters. Required, unless is_rec is on and there is a picture."""
-    images: Sequence[str | Path | bytes] = Field(default=[], max_length=2, examples=[["https://example.com/first.png"]])
+    # V-2
+    images: Sequence[str | Path | bytes] = Field(default=(), max_length=2, examples=[["https://example.com/first.png"]])
     """0, 1 or 2 pictures: none, the picture to start from, or the first and the last frame. Each is a URL, a path, or
     a data URI; png, jpeg, jpg or webp; between 1:4 and 4:1; at most 50 MB by URL, 10 MB otherwise. Our default: none.
     """
     aspect_ratio: Literal["16:9", "9:16", "3:4", "4:3", "1:1"] | None = None
     """Width to height of the video; 3:4 and 4:3 only with q2 and q3 models. Vendor's default: 16:9."""
+    # V-10
     audio: bool = False
     """Dialogue and sound in the video. Always sent. Our default, and the vendor's: false."""
     voice_id: str | None = Field(default=None, min_length=1)
     """The voice; without effect on q3 models. Vendor's default: the system picks one."""
+    # V-13
     is_rec: bool | None = None
     """Let the system write the prompt from the picture; the prompt is then ignored. Costs extra. Vendor's default: none
     stated, treated as false."""
@@ -107,7 +113,7 @@ class ViduRequest(VideoRequestBase):
         if text is None:
             return None
         try:
-            json.loads(text)
+            json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):  # V-17
             raise rule(f"`meta_data` must be a JSON document as text (given: {shown(text)})") from None
         return text
@@ -128,6 +134,22 @@ class ViduRequest(VideoRequestBase):
             for name, finding in self._doubtful():
                 message = f"{finding}; `allow_undocumented` sends it all the same"
                 yield Problem(("images", name) if isinstance(name, int) else (name,), message)
+        yield from self._too_large()
+
+    def _too_large(self) -> Iterator[Problem]:
+        body = self._sent(lambda _: "")
+        sent_along = sum(pictures.encoded_length(image, self.picture_limits) for image in self._images())
+        size = len(json.dumps(body)) + sent_along
+        if size < _BODY_LIMIT:
+            return
+        sizes = {name: len(json.dumps(value)) for name, value in body.items()} | {"images": sent_along}
+        largest = max(sizes, key=sizes.__getitem__)
+        advice = "upload the `images` and give their URLs" if largest == "images" else f"shorten `{largest}`"
+        yield Problem(
+            (largest,),
+            f"the whole request would have {size / pictures.MB:.1f} MB, and it must stay below"
+            f" {_BODY_LIMIT // pictures.MB} MB: {advice}",
+        )
 
     def _doubtful(self) -> Iterator[tuple[int | str, str]]:
         """Yield what is refused although the vendor's page is in doubt, and sent with `allow_undocumented`.
@@ -143,13 +165,14 @@ class ViduRequest(VideoRequestBase):
 
     def _dimensions(self) -> Iterator[tuple[int, int, int]]:
         for index, image in enumerate(self._images()):
-            picture = pictures.inspected(image)
+            picture = pictures.inspected(image, self.picture_limits)
             if picture and picture.width and picture.height:
                 yield index, picture.width, picture.height
 
     def _findings(self) -> Iterator[str]:
-        for _, finding in self._doubtful():
-            yield f"{finding}."
+        for name, finding in self._doubtful():
+            if name != "resolution":  # the table of models, below, has a sentence about it
+                yield f"{finding}."
         if self.duration is not None and self.duration > _DURATION:
             yield f"`duration`: {self.duration} s is more than the {_DURATION} s that the vendor's page allows."
         yield from self._fields_without_effect()
@@ -194,3 +217,8 @@ class ViduRequest(VideoRequestBase):
                     f"`images`: the first and the last frame should be alike in size, {least} to {most} times"
                     f" ({first[0]} x {first[1]} and {last[0]} x {last[1]} pixels)."
                 )
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python's parser takes and JSON has not."""
+    raise ValueError(name)

@@ -3,7 +3,7 @@
 The vendor's page lists the seven models without such limits, except for 3:4 and 4:3, which are hard.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 __all__ = ["VIDU_MODELS", "ViduModel"]
@@ -37,16 +37,23 @@ class ViduModel:
         elif seconds > longest:
             mode = "text" if not pictures else "a first and a last frame"
             yield f"`duration`: {name} is known for up to {longest} s from {mode}, not for {seconds} s."
-        resolutions = self.durations.get(seconds, tuple(each for each in _ALL if self._ever(each)))
-        if resolution is not None and resolution not in resolutions:
-            at = f" at {seconds} s" if seconds in self.durations and len(set(self.durations.values())) > 1 else ""
-            yield f"`resolution`: {name} is known for {', '.join(resolutions)}{at}, not for {resolution}."
+        if resolution is not None:
+            yield from self._resolution_findings(name, resolution, seconds)
 
-    def _ever(self, resolution: str) -> bool:
-        return any(resolution in resolutions for resolutions in self.durations.values())
+    def _resolution_findings(self, name: str, resolution: str, seconds: int) -> Iterator[str]:
+        at = [each for each, resolutions in self.durations.items() if resolution in resolutions]
+        if seconds in at or (seconds not in self.durations and len(at) == len(self.durations)):
+            return
+        if seconds not in self.durations and at:
+            yield f"`resolution`: {name} is known for {resolution} at {_listed(at)} s only, not at {seconds} s."
+            return
+        ever = tuple(each for each in _ALL if any(each in resolutions for resolutions in self.durations.values()))
+        known = self.durations.get(seconds, ever)
+        where = f" at {seconds} s" if seconds in self.durations and len(set(self.durations.values())) > 1 else ""
+        yield f"`resolution`: {name} is known for {', '.join(known)}{where}, not for {resolution}."
 
 
-def _listed(durations: Mapping[int, object]) -> str:
+def _listed(durations: Collection[int]) -> str:
     return " or ".join(map(str, durations)) if len(durations) <= 2 else f"{min(durations)} to {max(durations)}"
 
 

@@ -67,6 +67,8 @@ CREATE_TABLE: list[tuple[int, bytes, type[OctopusXError]]] = [
     (200, b'{"status":"processing"}', SubmissionUncertain),
     (200, b"not json", SubmissionUncertain),
     (200, b'{"code":10000,"message":"Success"}', SubmissionUncertain),
+    (200, b'{"code":" SUCCESS "}', SubmissionUncertain),
+    (200, b'{"code":"ok"}', SubmissionUncertain),
     (200, b'{"success":false,"message":"no"}', InvalidRequest),
     (200, e2("invalid_request"), InvalidRequest),
     (301, b"", EndpointNotFound),

@@ -90,6 +90,11 @@ async def test_a_given_interval_wins(watcher: Watcher, clock: Clock) -> None:
     assert set(clock.slept) == {50}
 
 
+async def test_an_interval_of_nothing_is_refused(watcher: Watcher) -> None:
+    with pytest.raises(ValueError, match="poll_interval: 0 is not"):
+        await watcher.wait(poll_interval=0)
+
+
 @pytest.mark.parametrize("kind", ["query_500", "query_html", "query_reset", "query_unknown_state", "query_null_data"])
 async def test_a_bad_answer_never_ends_the_wait(watcher: Watcher, kind: str) -> None:
     watcher.sandbox.add_fault(Fault(kind, times=4))
@@ -136,7 +141,7 @@ async def test_a_failed_video_is_final(watcher: Watcher) -> None:
 async def test_the_deadline_counts_from_the_submission(watcher: Watcher, clock: Clock) -> None:
     watcher.sandbox.add_fault(Fault("video_stuck"))
     began = clock()
-    with pytest.raises(VideoTimeout, match=r"Task .* was not ready 200 s after its submission .*same name") as caught:
+    with pytest.raises(VideoTimeout, match=r"was not ready 200 s after its submission .*billed if it does") as caught:
         await watcher.wait(deadline=200)
     assert isinstance(caught.value, TimeoutError)
     assert caught.value.task_id in str(caught.value)

@@ -14,12 +14,18 @@ from prefect_octopusx.api.client import DEFAULT_BASE_URL
 from prefect_octopusx.sandbox import Sandbox, SandboxSettings
 
 BUCKET = "my-videos"  # as the pages call it
+SETTINGS = SandboxSettings(keys=("sk-sandbox", "..."), generation=0.2, refresh=0.02)  # with the keys of the pages
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """Run a sandbox that also takes the key that the pages show."""
-    with Sandbox(SandboxSettings(keys=("sk-sandbox", "..."), generation=0.2, refresh=0.02)) as running:
+    with Sandbox(SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture
+def another_sandbox() -> Iterator[Sandbox]:
+    with Sandbox(SETTINGS) as running:
         yield running
 
 

@@ -1,11 +1,11 @@
 """Every Python example of the pages runs.
 
-The blocks of a page run in order, in one namespace, with `await` allowed at the top, as in a notebook. What
-`print(...)  # text` prints must be that text, in which `…` stands for anything.
+The blocks of a page run in order, in one namespace and one running event loop, with `await` allowed at the top, as in a
+notebook. What `print(...)  # text` prints must be that text, in which `…` stands for anything. A coroutine that nobody
+awaits is a warning, and so an error.
 """
 
 import ast
-import asyncio
 import contextlib
 import inspect
 import io
@@ -15,63 +15,70 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.blocks.system import Secret
+from pydantic import SecretStr
 
 from prefect_octopusx.api import SubmissionUncertain
+from prefect_octopusx.blocks import OctopusXCredentials
 from prefect_octopusx.sandbox import Fault, Sandbox
 from prefect_octopusx.storage import VideoRecord
+from tests.docs.pages import PAGES, blocks, section, text
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-_FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 _PRINTED = re.compile(r"^\s*print\(.*\)  # (?P<text>.+)$", re.MULTILINE)
+_SANDBOX = "http://127.0.0.1:8765"  # as the pages call it
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    """Return the fenced blocks of a language."""
-    return [found["code"] for found in _FENCE.finditer(page.read_text("utf-8")) if found["language"] == language]
-
-
-def run_page(page: Path) -> dict[str, Any]:
-    """Run all examples of a page; return their namespace."""
+async def run(page: str, sandbox: Sandbox) -> dict[str, Any]:
+    """Run all examples of a text, with `sandbox` as the one that the reader has started; return their namespace."""
     names: dict[str, Any] = {"__name__": "example"}
     for number, block in enumerate(blocks(page, "python"), 1):
-        code = compile(block, f"{page.name}, example {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        source = block.replace(_SANDBOX, sandbox.url)
+        code = compile(source, f"example {number}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             result = eval(code, names)  # noqa: S307 - our own pages
             if inspect.iscoroutine(result):
-                asyncio.run(result)
-        pattern = "\n".join(re.escape(text).replace("…", ".*") for text in _PRINTED.findall(block))
+                await result
+        pattern = "\n".join(re.escape(line).replace("…", ".*") for line in _PRINTED.findall(block))
         assert re.fullmatch(pattern, printed.getvalue().rstrip("\n")), f"{code.co_filename} prints {printed.getvalue()}"
     return names
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
-def test_examples_run(page: Path, surroundings: Sandbox, tmp_path: Path) -> None:
-    assert surroundings.url
-    for name, value in run_page(page).items():
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page.read_text("utf-8"), "python")], ids=lambda page: page.stem
+)
+async def test_examples_run(page: Path, surroundings: Sandbox, tmp_path: Path) -> None:
+    for name, value in (await run(page.read_text("utf-8"), surroundings)).items():
         if name.startswith("test_"):
-            asyncio.run(value(tmp_path))
+            await value(tmp_path)
 
 
-def test_the_readme_pays_once_for_each_name(surroundings: Sandbox) -> None:
-    run_page(ROOT / "README.md")
-    names = ["hero", "trailer/paper-boat", "titled", "sync", "the plain client"]
+async def test_the_readme_pays_once_for_each_name(surroundings: Sandbox) -> None:
+    await run(text("README.md"), surroundings)
+    names = ["first", "hero", "trailer/paper-boat", "titled", "sync", "the plain client"]
     assert len(surroundings.ledger) == len(names)
 
 
-def test_a_found_video_is_adopted_as_the_page_says(surroundings: Sandbox) -> None:
-    page = run_page(ROOT / "docs" / "records.md")
+async def test_without_spending_means_it(surroundings: Sandbox, another_sandbox: Sandbox) -> None:
+    """Also where the real key is saved, as by the tour; `surroundings` stand for the real service."""
+    real = OctopusXCredentials(api_key=Secret(value=SecretStr(surroundings.key)))
+    await real.asave("default", overwrite=True)
+    await run(section(text("README.md"), "Without spending"), another_sandbox)
+    assert (len(another_sandbox.ledger), surroundings.requests) == (1, [])
+
+
+async def test_a_found_video_is_adopted_as_the_page_says(surroundings: Sandbox) -> None:
+    page = await run(text("docs/records.md"), surroundings)
     surroundings.reset()
     surroundings.add_fault(Fault("create_lost_reply"))
     with pytest.raises(SubmissionUncertain):
-        asyncio.run(page["generate_video"](page["cat"], name="lost", destination=page["folder"]))
-    asyncio.run(page["adopt"]("lost", surroundings.jobs[0].id))
-    record = asyncio.run(page["generate_video"](page["cat"], name="lost", destination=page["folder"]))
+        await page["generate_video"](page["cat"], name="lost", destination=page["folder"])
+    await page["adopt"]("lost", surroundings.jobs[0].id)
+    record = await page["generate_video"](page["cat"], name="lost", destination=page["folder"])
     assert (record.state, len(surroundings.ledger)) == ("completed", 1)
 
 
 def test_the_shown_record_is_one() -> None:
-    (shown,) = blocks(ROOT / "docs" / "records.md", "json")
+    (shown,) = blocks(text("docs/records.md"), "json")
     record = VideoRecord.from_json(shown.encode(), where="docs/records.md")
     assert set(json.loads(shown)) == set(VideoRecord.model_fields) - {"error", "error_code"}
     assert json.loads(record.to_json()) == json.loads(shown)

@@ -189,7 +189,7 @@ class TestWhatPeopleSee:
         assert all(task_run.state and task_run.state.is_completed() for task_run in task_runs)
 
     async def test_one_progress_artifact_that_ends_full(self, run: Run) -> None:
-        flow_run, _ = await self.watched(run, name="progress/Of A".replace(" ", "_"))
+        flow_run, _ = await self.watched(run, name="progress/Of_A")
         async with get_client() as client:
             artifacts = await client.read_artifacts(
                 flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))

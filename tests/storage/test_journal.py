@@ -13,7 +13,9 @@ from prefect_octopusx.api import (
     OctopusXClient,
     RateLimited,
     SubmissionUncertain,
+    TaskState,
     VideoFailed,
+    VideoTask,
     ViduRequest,
 )
 from prefect_octopusx.blocks import LocalDestination, S3Destination
@@ -24,11 +26,13 @@ from prefect_octopusx.storage import (
     Entry,
     LocalStore,
     NameTaken,
+    RecordConflict,
     RecordNotWritten,
     RecordState,
     VideoRecord,
     VideoStore,
     complete,
+    fail,
     submit,
 )
 from tests.clocks import Clock
@@ -110,7 +114,7 @@ async def test_the_record_tells_what_was_asked_for_and_what_came_back(send: Send
 async def test_the_same_name_again_sends_nothing(send: Send, posts: Posts) -> None:
     first = await send()
     assert await send() == first
-    assert await complete(send.store, "hero", uri="u", size=1, sha256="s", clock=send.clock) == await send()
+    assert await complete(send.store, first, uri="u", size=1, sha256="s", clock=send.clock) == await send()
     assert (posts.sent, posts.billed) == (1, 1)
 
 
@@ -159,7 +163,6 @@ async def test_what_was_refused_for_sure_may_be_sent_again(send: Send, posts: Po
     record = await send()
     assert record.state is RecordState.SUBMITTED
     assert [attempt.state for attempt in record.earlier] == [RecordState.REFUSED]
-    assert record.attempts == 2
     assert (posts.sent, posts.billed) == (2, 1)
 
 
@@ -274,7 +277,7 @@ async def test_failed_at_once(send: Send, posts: Posts, sandbox: Sandbox) -> Non
 async def test_a_cancelled_run_still_writes_down_what_is_paid_for(send: Send, sandbox: Sandbox) -> None:
     sandbox.add_fault(Fault("create_slow", delay=0.3))
     run = asyncio.create_task(send())
-    while not sandbox.requests and not sandbox.ledger:
+    while not sandbox.ledger:
         await asyncio.sleep(0.01)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -381,9 +384,36 @@ async def test_the_refusal_is_told_even_if_it_can_not_be_noted(send: Send, faili
         await send()
 
 
-async def test_a_record_that_is_gone_can_not_be_completed(send: Send) -> None:
+async def test_a_record_that_is_gone_can_not_be_completed(send: Send, tmp_path: Path) -> None:
+    record = await send()
+    send.store = LocalStore(tmp_path / "another place")
     with pytest.raises(NameTaken, match="gone"):
-        await complete(send.store, "hero", uri="u", size=1, sha256="s")
+        await complete(send.store, record, uri="u", size=1, sha256="s")
+
+
+async def test_a_late_word_on_an_earlier_task_does_not_touch_the_new_one(send: Send, sandbox: Sandbox) -> None:
+    sandbox.add_fault(Fault("create_failed_inline"))
+    with pytest.raises(VideoFailed):
+        await send()
+    failed = await send.stored()
+    record = await send(retry_failed=True)
+    late = VideoTask(id=str(failed.task_id), state=TaskState.FAILED, error="too late")
+    with pytest.raises(RecordConflict, match=f"stands for task {record.task_id} by now, not for task {failed.task_id}"):
+        await fail(send.store, failed, late)
+    with pytest.raises(RecordConflict):
+        await complete(send.store, failed, uri="u", size=1, sha256="s")
+    assert await send.stored() == record
+
+
+async def test_soft_rules_warn_once_however_often_it_is_sent(
+    send: Send, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.add_fault(Fault("create_rate_limited"))
+    doubtful = ViduRequest(model="viduq3-pro", prompt="x", voice_id="v")
+    with pytest.raises(RateLimited):
+        await send(doubtful)
+    await send(doubtful)
+    assert sum("voice_id" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_no_secret_gets_into_a_record() -> None:

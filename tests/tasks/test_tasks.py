@@ -141,7 +141,7 @@ async def test_saving_what_another_run_has_stored_fetches_nothing(given: dict[st
     async def pipeline() -> VideoRecord:
         record = await create_video(CAT, name="hero", **given)
         store = await given["destination"].store()
-        await complete(store, "hero", uri="elsewhere", size=1, sha256="0")
+        await complete(store, record, uri="elsewhere", size=1, sha256="0")
         saved: VideoRecord = await save_video(record, **given)
         return saved
 

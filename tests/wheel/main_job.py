@@ -33,6 +33,8 @@ def main() -> None:
         prefect, gateway = free_port(), free_port()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "OCTOPUSX_"))}
         environment = kept | {
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
             "PREFECT_HOME": folder,
             "PREFECT_API_URL": f"http://127.0.0.1:{prefect}/api",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

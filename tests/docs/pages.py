@@ -1,0 +1,35 @@
+"""The pages, and how their parts are read."""
+
+import re
+from pathlib import Path
+
+__all__ = ["PAGES", "ROOT", "blocks", "rows", "section", "text"]
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(
+    (ROOT / "docs").glob("*.md")
+)
+_CELL = re.compile(r"(?<!\\)\|")
+_FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def text(name: str) -> str:
+    """Return a page."""
+    return (ROOT / name).read_text("utf-8")
+
+
+def section(page: str, heading: str) -> str:
+    """Return what stands below the heading that has `heading` in it."""
+    found = re.search(rf"^## [^\n]*{re.escape(heading)}[^\n]*\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found, f"there is no heading with {heading}"
+    return found[1]
+
+
+def rows(page: str) -> list[list[str]]:
+    """Return the cells of all table rows of a text."""
+    return [[cell.strip() for cell in _CELL.split(line)[1:-1]] for line in page.splitlines() if line.startswith("|")]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the fenced blocks of a language."""
+    return [found["code"] for found in _FENCE.finditer(page) if found["language"] == language]
