@@ -24,9 +24,9 @@ from prefect_octopusx.api.errors import (
 from prefect_octopusx.api.redact import hide_queries_in_httpx_logs, redact_url
 from prefect_octopusx.api.replies import VideoTask, read_created, read_queried
 from prefect_octopusx.api.requests import RemixRequest, VideoRequest
-from prefect_octopusx.api.transport import check_base_url, origin, reason
+from prefect_octopusx.api.transport import absolute, check_base_url, origin, reason
 from prefect_octopusx.api.usage import KeyUsage, read_usage
-from prefect_octopusx.api.verdicts import Answer, create_error, error_code, query_error
+from prefect_octopusx.api.verdicts import Answer, create_error, error_code, error_text, query_error
 
 __all__ = ["CREATE_TIMEOUT", "DEFAULT_BASE_URL", "OctopusXClient"]
 
@@ -199,8 +199,9 @@ class OctopusXClient:
             self._logger.warning("%s: %s", request.model, warning)
         call = self._creates.build_request("POST", self._base_url + path, json=body)
         answer = await self._send(self._creates, call, lost=SubmissionUncertain, what=f"the {what}")
-        if httpx.codes.is_success(answer.status) and answer.body is not None:
-            task = read_created(answer.body)
+        reply = answer.body
+        if httpx.codes.is_success(answer.status) and reply is not None and not _is_refusal(reply):
+            task = read_created(reply)
             if task is not None:
                 return task
         raise create_error(answer, what=what)
@@ -239,7 +240,7 @@ class OctopusXClient:
             ) from None
         except TimeoutError:
             raise lost(_lost(what, f"not there, whole, after {limit} s", lost)) from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:
             raise lost(_lost(what, reason(error), lost)) from None
 
     async def _exchange(self, client: httpx.AsyncClient, call: httpx.Request) -> Answer:
@@ -254,7 +255,7 @@ class OctopusXClient:
             content=content,
             request_id=response.headers.get("X-Oneapi-Request-Id"),
             retry_after=_seconds(response.headers.get("Retry-After")),
-            location=str(call.url.join(location)) if location else None,
+            location=absolute(call.url, location) if location else None,
         )
 
 
@@ -271,7 +272,9 @@ def _is_refusal(body: Any) -> bool:  # noqa: ANN401 - JSON
     """Tell an error under a 2xx (`{"success": false}`, `{"code": "task_not_exist", "data": null}`) from a task."""
     code = error_code(body)
     coded = bool(code) and not code.isdigit()
-    return body.get("success") is False or (coded and not body.get("data") and not body.get("status"))
+    error = body.get("error")
+    told = isinstance(error, str | dict) and bool(error_text(error))
+    return body.get("success") is False or ((coded or told) and not body.get("data") and not body.get("status"))
 
 
 def _lost(what: str, why: str, lost: type[OctopusXError]) -> str:

@@ -139,7 +139,7 @@ def _ids(body: JSONObject) -> list[str]:
     paths = ("id", "task_id", "data.id", "data.task_id", "data", "result.id", "video_id", "data.video_id")
     found = [value for path in paths if isinstance(value := _at(body, path), str | int) and not isinstance(value, bool)]
     texts = [value.strip() for value in found if isinstance(value, str) and value.strip()]
-    numbers = [str(value) for value in found if isinstance(value, int)]
+    numbers = [str(value) for value in found if isinstance(value, int) and value > 0]
     return list(dict.fromkeys(texts or numbers))
 
 
@@ -177,10 +177,9 @@ def _progress(task: JSONObject) -> float | None:
     for level in _nested(task):
         for name, scale in (("progress", 1.0), ("progress_pct", 100.0)):
             value = level.get(name)
-            if isinstance(value, str):
-                value = _number(value.strip().removesuffix("%"))
-            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-                return min(100.0, max(0.0, float(value) * scale))
+            number = _number(value.strip().removesuffix("%") if isinstance(value, str) else value)
+            if number is not None:
+                return min(100.0, max(0.0, number * scale))
     return None
 
 
@@ -197,20 +196,14 @@ _MILLISECONDS_FROM = 1e11  # as seconds, this is the year 5138
 
 def read_time(value: object) -> datetime | None:
     """Read Unix seconds or milliseconds (0 is unset), or RFC 3339 with up to nine digits of fraction."""
-    if isinstance(value, str):
-        number = _number(value)
-        if number is None:
-            text = re.sub(r"(\.\d{6})\d+", r"\1", value.strip())
-            try:
-                moment = datetime.fromisoformat(text)
-            except ValueError:
-                return None
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-        value = number
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        return None
+    number = _number(value)
     try:
-        return datetime.fromtimestamp(value / 1000 if value >= _MILLISECONDS_FROM else value, UTC)
+        if number is None and isinstance(value, str):
+            moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value.strip()))
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        if number is None or number <= 0:
+            return None
+        return datetime.fromtimestamp(number / 1000 if number >= _MILLISECONDS_FROM else number, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -236,8 +229,12 @@ def _scalar(value: object) -> str | None:
     return None
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
+def _number(value: object) -> float | None:
+    """Read a finite number, given as one or as text; what has no place in a float is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

@@ -26,11 +26,19 @@ from prefect_octopusx.api.errors import (
     TaskNotFound,
 )
 
-__all__ = ["Answer", "create_error", "error_code", "query_error"]
+__all__ = ["Answer", "create_error", "error_code", "error_text", "query_error"]
 
 _QUOTA_CODES = frozenset({"insufficient_user_quota", "pre_consume_token_quota_failed", "insufficient_quota"})
 # The gateway failed before it asked the model's vendor.
 _BEFORE_SUBMIT_CODES = frozenset({"build_request_failed", "gen_relay_info_failed", "get_origin_task_failed"})
+# The gateway asked the vendor and lost, or could not read, the answer.
+_LOST_UPSTREAM_CODES = frozenset(
+    {"do_request_failed", "read_response_body_failed", "unmarshal_response_failed", "unmarshal_response_body_failed"}
+)
+_REFUSAL_CODES = frozenset(
+    {"unsuccessful", "invalid_request", "invalid_json", "missing_model", "invalid_size", "model_mapping_failed"}
+    | {"model_price_error", "invalid_api_platform", "task_failed", "task_not_exist"}
+)
 _NO_SUCH_TASK_CODES = frozenset({"task_not_exist", "task_not_found", "TaskNotFound"})
 _NOT_OFFERED_CODES = frozenset({"api_not_implemented", "not_implemented"})
 _REFUSALS_BY_STATUS: dict[int, type[OctopusXError]] = {
@@ -84,9 +92,10 @@ def create_error(answer: Answer, *, what: str) -> OctopusXError:
 
 def query_error(answer: Answer, *, task_id: str | None = None) -> OctopusXError:
     """Return the error for an unsuccessful answer to a query (or to any other question, without `task_id`)."""
-    _, code, said = _read(answer)
+    body, code, said = _read(answer)
     what = f"task {task_id}" if task_id else "the question"
-    kind = _query_kind(answer.status, code, about_task=task_id is not None)
+    wrong_route = body is None or _is_wrong_route(body)
+    kind = _query_kind(answer.status, code, about_task=task_id is not None, speaks_of_task=not wrong_route)
     if kind is TaskNotFound:
         message = (
             f"The gateway does not know task {task_id}: {said}. "
@@ -114,14 +123,15 @@ _SENTENCES: dict[type[OctopusXError], str] = {
 def _create_kind(status: int, code: str, *, own_words: bool) -> type[OctopusXError]:  # noqa: PLR0911 - a table
     if code in _QUOTA_CODES or status == 402:
         return QuotaExceeded
+    if code in _LOST_UPSTREAM_CODES:
+        return SubmissionUncertain
     if not own_words:
         # A proxy speaks, or nobody. Only where the request can't have passed is that certain.
         certain = {**_REFUSALS_BY_STATUS, 400: InvalidRequest, 413: InvalidRequest}
         return EndpointNotFound if 300 <= status < 400 else certain.get(status, SubmissionUncertain)
     if 200 <= status < 300:
-        # `{"success": false}` or an error's code under a 2xx is a refusal. Numbers there (0, 200, 10000) mean success
-        # in some dialects, and an answer that only lacks an id is not certain.
-        return InvalidRequest if code and not code.isdigit() else SubmissionUncertain
+        # Under a 2xx only plain words are a refusal; dialects have many codes for success.
+        return InvalidRequest if code in _REFUSAL_CODES else SubmissionUncertain
     if 300 <= status < 400:
         return EndpointNotFound
     if status >= 500:
@@ -131,8 +141,8 @@ def _create_kind(status: int, code: str, *, own_words: bool) -> type[OctopusXErr
             return EndpointNotFound
         if code in _BEFORE_SUBMIT_CODES:
             return NotSubmitted
-        # ByteDance's business codes: an explicit refusal (moderation, parameters), relayed with status 500.
-        return InvalidRequest if status == 500 and code.isdigit() else SubmissionUncertain
+        # ByteDance's business codes, like 50411: an explicit refusal (moderation, parameters), relayed with status 500.
+        return InvalidRequest if status == 500 and code.isdigit() and len(code) >= 5 else SubmissionUncertain
     refusals = {
         401: AuthenticationError,
         403: AccessDenied,
@@ -143,7 +153,9 @@ def _create_kind(status: int, code: str, *, own_words: bool) -> type[OctopusXErr
     return SubmissionUncertain if status in {408, 499} else refusals.get(status, InvalidRequest)
 
 
-def _query_kind(status: int, code: str, *, about_task: bool) -> type[OctopusXError]:  # noqa: PLR0911 - a table
+def _query_kind(  # noqa: PLR0911 - a table
+    status: int, code: str, *, about_task: bool, speaks_of_task: bool
+) -> type[OctopusXError]:
     if about_task and code in _NO_SUCH_TASK_CODES:
         return TaskNotFound
     if code in _QUOTA_CODES or status == 402:
@@ -152,7 +164,7 @@ def _query_kind(status: int, code: str, *, about_task: bool) -> type[OctopusXErr
         return RateLimited
     if status == 503 and code == "model_not_found":
         return ModelUnavailable
-    if status == 404 and about_task and code:
+    if status == 404 and about_task and speaks_of_task:
         return TaskNotFound
     if status in {404, 405, 501} or 300 <= status < 400:
         return EndpointNotFound
@@ -171,9 +183,20 @@ def _read(answer: Answer) -> tuple[Mapping[str, Any] | None, str, str]:
     error = body.get("error")
     inner: Mapping[str, Any] = error if isinstance(error, Mapping) else body
     code = error_code(inner) or ("unsuccessful" if body.get("success") is False else "")
-    message = error if isinstance(error, str) else inner.get("message")
-    said = message.strip() if isinstance(message, str) and message.strip() else f"HTTP {answer.status} without a reason"
+    said = error_text(error if isinstance(error, str) else inner) or f"HTTP {answer.status} without a reason"
     return body, code, said[:_LONGEST_MESSAGE]
+
+
+def error_text(error: str | Mapping[str, Any]) -> str:
+    """Return the words of an error, given as text or as an object with a `message`; "" where there are none."""
+    message = error if isinstance(error, str) else error.get("message")
+    return message.strip() if isinstance(message, str) else ""
+
+
+def _is_wrong_route(body: Mapping[str, Any]) -> bool:
+    """Tell "Invalid URL", which is about the address, from a 404 about the task."""
+    error = body.get("error")
+    return isinstance(error, Mapping) and error.get("type") == "invalid_request_error"
 
 
 def error_code(body: Mapping[str, Any]) -> str:

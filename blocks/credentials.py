@@ -46,7 +46,7 @@ class OctopusXCredentials(Block):
     _documentation_url = HttpUrl("https://docs.octopusx.ai")
     _logo_url = HttpUrl(LOGOS + "secret.png")
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     api_key: Secret = Field(  # type: ignore[type-arg] # a parametrised Secret would be another block type
         default=..., title="API key", description="The OctopusX API key, in a Secret block."

@@ -52,7 +52,7 @@ class S3Destination(Block):
     _documentation_url = _DOCUMENTATION
     _logo_url = HttpUrl(LOGOS + "filesystem.png")
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     bucket: str = Field(default=..., description="The bucket's name; it must exist.", min_length=3, examples=["videos"])
     prefix: str = Field(default="", description="The folder in the bucket, without slashes at its ends.")
@@ -136,7 +136,7 @@ class LocalDestination(Block):
     _documentation_url = _DOCUMENTATION
     _logo_url = HttpUrl(LOGOS + "filesystem.png")
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     folder: Path = Field(
         default=Path("videos"), description="The folder, made at need; relative to where the flow runs."

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from prefect_octopusx.api import VideoRequest
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination, resolve_destination
+from prefect_octopusx.flows.naming import default_name
 from prefect_octopusx.storage import OnUncertain, RecordState, VideoRecord, check_name
 from prefect_octopusx.tasks import create_video, save_video, wait_for_video
-from prefect_octopusx.tasks.runs import lasting_run_id
 
 __all__ = ["generate_video"]
 
@@ -57,7 +57,7 @@ async def generate_video(
         OctopusXError: The message says what happened, to which task, and how to go on.
     """
     destination = await resolve_destination(destination)
-    name = check_name(name) if name else f"{request.model}-{lasting_run_id()}"
+    name = check_name(name) if name else await default_name(request)
     record = await create_video(
         request,
         name=name,

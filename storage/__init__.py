@@ -9,7 +9,7 @@ from prefect_octopusx.storage.errors import (
     RecordInvalid,
     RecordNotWritten,
 )
-from prefect_octopusx.storage.journal import complete, fail, submit
+from prefect_octopusx.storage.journal import complete, current, fail, submit
 from prefect_octopusx.storage.local import LocalStore
 from prefect_octopusx.storage.records import Attempt, RecordState, VideoRecord, check_name
 from prefect_octopusx.storage.s3 import S3Options, S3Store
@@ -25,6 +25,7 @@ __all__ = [
     # Its transitions
     "submit",
     "complete",
+    "current",
     "fail",
     "failure",
     "OnUncertain",

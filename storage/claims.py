@@ -1,92 +1,139 @@
 """Who may send the create of a name: the one whose conditional write of the record succeeds."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from prefect_octopusx.api.client import CREATE_TIMEOUT
 from prefect_octopusx.api.errors import SubmissionUncertain, VideoFailed
-from prefect_octopusx.storage.errors import DestinationUnavailable, NameTaken, RecordConflict
+from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, NameTaken, RecordConflict
 from prefect_octopusx.storage.records import RecordState, VideoRecord
 from prefect_octopusx.storage.store import Entry, VideoStore
 
-__all__ = ["WRITE_DELAYS", "OnUncertain", "claim_name", "failure", "sent_at", "uncertain"]
+__all__ = ["CONFLICT_DELAYS", "WRITE_DELAYS", "Claimant", "OnUncertain", "failure", "sent_at", "uncertain"]
 
 OnUncertain = Literal["stop", "resubmit"]
 
 WRITE_DELAYS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """Seconds between tries of a record's write while the destination is away."""
+CONFLICT_DELAYS = (0.0, 0.05, 0.1, 0.2, 0.4, *(0.8,) * 25)
+"""Seconds between tries of a record's write while others write it too."""
 _CLAIM_LIFE = CREATE_TIMEOUT + 60.0
 """Seconds after which a claim without a task id is nobody's any more: no create takes that long to be answered."""
 _FOLLOW_INTERVAL = 2.0
 _UNDECIDED = (RecordState.SUBMITTING, RecordState.UNCERTAIN)
 
 
-async def claim_name(
-    store: VideoStore,
-    claim: VideoRecord,
-    *,
-    on_uncertain: OnUncertain,
-    retry_failed: bool,
-    logger: "logging.Logger | logging.LoggerAdapter[Any]",
-    clock: Callable[[], float],
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Entry:
-    """Return our own claim (submitting: send now), or the record of a video that needs no create.
+class Claimant:
+    """Takes a name for one run: its `take` returns when it is clear who sends, or raises.
 
     A claim of another run is followed until it moves, or until it is so old that its run must be dead.
 
     Args:
         store: Where the record is.
         claim: The record to write, in state submitting, with a token of its own.
-        on_uncertain: Whether an undecided create may be sent again.
-        retry_failed: Whether a failed video may be paid for again.
-        logger: Where to say that another run is followed.
+        on_uncertain: Whether an undecided create of another run may be sent again.
+        retry_failed: Whether a video that failed in another run may be paid for again.
+        logger: Where to say what is waited for.
         clock: Returns Unix seconds.
         sleep: Waits some seconds.
-
-    Raises:
-        SubmissionUncertain: Nobody knows whether an earlier create was accepted.
-        VideoFailed: The video failed earlier.
-        NameTaken: The name belongs to another request, or to a file that no record explains.
-        DestinationError: The destination can't be used.
     """
-    other = _OtherRun()
-    troubles = iter(WRITE_DELAYS)
-    wrote = False
-    while True:
-        try:
-            entry = await store.read(claim.name)
-            if entry is None:
-                await _refuse_foreign_video(store, claim.name)
-                wrote = True
-                return await store.create(claim)
-            record = entry.record
-            if record.claim == claim.claim:
-                return entry  # a write of ours that seemed to fail
-            _check_request(record, claim)
-            if record.state is RecordState.SUBMITTING and other.lives(record, now=clock()):
-                if other.is_new:
-                    logger.info("%s: another run is submitting it; following", claim.name)
-                await sleep(_FOLLOW_INTERVAL)
-                continue
-            if _may_send(record, on_uncertain=on_uncertain, retry_failed=retry_failed):
-                wrote = True
-                return await store.replace(entry, claim.model_copy(update={"earlier": record.superseded()}))
-        except RecordConflict:
-            continue  # somebody was quicker: look again
-        except DestinationUnavailable as error:
-            # A write may have arrived all the same, and only this very claim can be told from another run's.
-            delay = next(troubles, None) if wrote else None
-            if delay is None:
-                raise
-            logger.warning("%s: %s", claim.name, error)
-            await sleep(delay)
-            continue
-        _check_state(record)
+
+    def __init__(
+        self,
+        store: VideoStore,
+        claim: VideoRecord,
+        *,
+        on_uncertain: OnUncertain,
+        retry_failed: bool,
+        logger: "logging.Logger | logging.LoggerAdapter[Any]",
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._claim = claim
+        self._on_uncertain = on_uncertain
+        self._retry_failed = retry_failed
+        self._logger = logger
+        self._clock = clock
+        self._sleep = sleep
+        self._other = _OtherRun()
+        self._wrote = False
+
+    async def take(self) -> Entry:
+        """Return our own claim (submitting: send now), or the record of a video that needs no create.
+
+        Raises:
+            SubmissionUncertain: Nobody knows whether an earlier create was accepted.
+            VideoFailed: The video failed earlier.
+            NameTaken: The name belongs to another request, or to a file that no record explains.
+            DestinationError: The destination can't be used.
+        """
+        troubles = iter(WRITE_DELAYS)
+        conflicts = iter(CONFLICT_DELAYS)
+        while True:
+            try:
+                entry = await self._look()
+            except RecordConflict as error:  # somebody was quicker
+                await self._sleep(_next_or_give_up(conflicts, error))
+            except DestinationUnavailable as error:
+                # A write may have arrived all the same, and only this very claim can be told from another run's.
+                delay = next(troubles, None) if self._wrote else None
+                if delay is None:
+                    raise
+                self._logger.warning("%s: %s", self._claim.name, error)
+                await self._sleep(delay)
+            else:
+                if entry is not None:
+                    return entry
+                await self._sleep(_FOLLOW_INTERVAL)
+
+    async def _look(self) -> Entry | None:
+        """Look at the record once and do what it calls for; None: another run is at it, look again later."""
+        name = self._claim.name
+        entry = await self._store.read(name)
+        if entry is None:
+            await _refuse_foreign_video(self._store, name)
+            return await self._store.create(self._fresh())
+        record = entry.record
+        if record.claim == self._claim.claim:
+            return entry  # a write of ours that seemed to fail
+        _check_request(record, self._claim)
+        if record.state is RecordState.SUBMITTING and self._other.lives(record, now=self._clock()):
+            if self._other.is_new:
+                self._logger.info("%s: another run is submitting it; following", name)
+            return None
+        if self._may_send(record):
+            return await self._store.replace(entry, self._fresh(earlier=record.superseded()))
+        await _check_state(self._store, record)
         return entry
+
+    def _fresh(self, **changes: Any) -> VideoRecord:  # noqa: ANN401 - fields of the record
+        """Return our claim as of now: its age counts from when it is written, not from when we began to wait."""
+        self._wrote = True
+        return self._claim.model_copy(update={"claimed_at": datetime.fromtimestamp(self._clock(), UTC), **changes})
+
+    def _may_send(self, record: VideoRecord) -> bool:
+        if record.state is RecordState.REFUSED:
+            return True
+        # A person's consent is for what other runs left behind, not for each retry of this one.
+        if record.flow_run_id is not None and record.flow_run_id == self._claim.flow_run_id:
+            return False
+        return (record.state is RecordState.FAILED and self._retry_failed) or (
+            record.state in _UNDECIDED and self._on_uncertain == "resubmit"
+        )
+
+
+def _next_or_give_up(delays: Iterator[float], error: RecordConflict) -> float:
+    delay = next(delays, None)
+    if delay is None:
+        raise DestinationError(
+            f"{error.args[0]} This went on {len(CONFLICT_DELAYS)} times: the store may not honour conditional writes "
+            "(If-None-Match, If-Match on PutObject), without which no name can be claimed"
+        ) from error
+    return delay
 
 
 @dataclass
@@ -111,18 +158,10 @@ async def _refuse_foreign_video(store: VideoStore, name: str) -> None:
     if not await store.has_video(name):
         return
     if await store.read(name) is not None:
-        raise RecordConflict(f"{name} was claimed and stored just now")
+        raise RecordConflict(f"{name} was claimed and stored just now.")
     raise NameTaken(
         f"name: {store.uri(name)} exists, but no record explains it; it is not overwritten. "
         "Choose another name, or move the file away"
-    )
-
-
-def _may_send(record: VideoRecord, *, on_uncertain: OnUncertain, retry_failed: bool) -> bool:
-    return (
-        record.state is RecordState.REFUSED
-        or (record.state is RecordState.FAILED and retry_failed)
-        or (record.state in _UNDECIDED and on_uncertain == "resubmit")
     )
 
 
@@ -138,11 +177,17 @@ def _check_request(record: VideoRecord, claim: VideoRecord) -> None:
     )
 
 
-def _check_state(record: VideoRecord) -> None:
+async def _check_state(store: VideoStore, record: VideoRecord) -> None:
     if record.state in _UNDECIDED:
         raise uncertain(record)
     if record.state is RecordState.FAILED:
         raise failure(record)
+    if record.state is RecordState.COMPLETED and not await store.has_video(record.name):
+        raise DestinationError(
+            f"{record.name}: its record says that it is stored, but {store.uri(record.name)} is gone. Put the file "
+            f"back, or remove {record.name}.json to make the video anew, and pay for it again",
+            task_id=record.task_id,
+        )
 
 
 def uncertain(record: VideoRecord) -> SubmissionUncertain:

@@ -16,17 +16,19 @@ from prefect_octopusx.api.client import OctopusXClient
 from prefect_octopusx.api.errors import OctopusXError, SubmissionUncertain
 from prefect_octopusx.api.replies import TaskState, VideoTask
 from prefect_octopusx.api.requests import VideoRequest
-from prefect_octopusx.storage.claims import WRITE_DELAYS, OnUncertain, claim_name, failure, uncertain
+from prefect_octopusx.storage.claims import CONFLICT_DELAYS, WRITE_DELAYS, Claimant, OnUncertain, failure, uncertain
 from prefect_octopusx.storage.errors import (
     DestinationError,
+    DestinationUnavailable,
     NameTaken,
     RecordConflict,
     RecordNotWritten,
 )
 from prefect_octopusx.storage.records import RecordState, VideoRecord, check_name
 from prefect_octopusx.storage.store import Entry, VideoStore
+from prefect_octopusx.storage.threads import to_the_end
 
-__all__ = ["complete", "fail", "submit"]
+__all__ = ["complete", "current", "fail", "submit"]
 
 
 async def submit(
@@ -70,19 +72,14 @@ async def submit(
     """
     logger = logger or logging.getLogger(__name__)
     claim = _draft(request, check_name(name), flow_run_id, clock())
-    entry = await claim_name(
+    entry = await Claimant(
         store, claim, on_uncertain=on_uncertain, retry_failed=retry_failed, logger=logger, clock=clock, sleep=sleep
-    )
+    ).take()
     if entry.record.state is not RecordState.SUBMITTING:
         logger.info("%s: found %s, task %s", name, entry.record.state, entry.record.task_id)
         return entry.record
     # From here to the written id, being cancelled would lose a paid video: the cancellation waits.
-    work = asyncio.ensure_future(_send(store, client, request, entry, logger=logger, clock=clock, sleep=sleep))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
-        raise
+    return await to_the_end(_send(store, client, request, entry, logger=logger, clock=clock, sleep=sleep))
 
 
 async def complete(
@@ -199,24 +196,40 @@ async def _write_down(
     ) from problem
 
 
+async def current(store: VideoStore, record: VideoRecord) -> Entry:
+    """Return the stored record of this very task; whoever is to touch its video asks here first.
+
+    Raises:
+        NameTaken: There is no record: somebody removed it, or this is another destination.
+        RecordConflict: The name stands for another task by now.
+    """
+    entry = await store.read(record.name)
+    if entry is None:
+        raise NameTaken(
+            f"name: there is no record of {record.name!r} beside {store.uri(record.name)}: somebody removed it, or the "
+            "video was created with another `destination`",
+            task_id=record.task_id,
+        )
+    if entry.record.task_id != record.task_id:
+        raise RecordConflict(
+            f"{record.name} stands for task {entry.record.task_id} at this destination, not for task {record.task_id}. "
+            "Its record was left as it is",
+            task_id=record.task_id,
+        )
+    return entry
+
+
 async def _settle(store: VideoStore, record: VideoRecord, change: Callable[[VideoRecord], VideoRecord]) -> VideoRecord:
     """Apply the last change to the record of this very task; a completed one stays as it is."""
-    while True:
-        entry = await store.read(record.name)
-        if entry is None:
-            raise NameTaken(f"name: the record of {record.name!r} is gone from the destination; somebody removed it")
-        if entry.record.task_id != record.task_id:
-            raise RecordConflict(
-                f"{record.name} stands for task {entry.record.task_id} by now, not for task {record.task_id}: another "
-                "run has sent it again. Its record was left as it is",
-                task_id=record.task_id,
-            )
+    for delay in CONFLICT_DELAYS:
+        entry = await current(store, record)
         if entry.record.state is RecordState.COMPLETED:
             return entry.record
         try:
             return (await store.replace(entry, change(entry.record))).record
         except RecordConflict:
-            continue
+            await asyncio.sleep(delay)
+    raise DestinationUnavailable(f"{record.name}: others kept writing its record; trying again may help")
 
 
 def _utc(seconds: float) -> datetime:

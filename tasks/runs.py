@@ -5,27 +5,13 @@ from uuid import UUID
 
 from prefect.context import FlowRunContext, TaskRunContext
 
-__all__ = ["attempt", "flow_run_id", "lasting_run_id", "started_at", "task_run_id"]
+__all__ = ["attempt", "flow_run_id", "started_at", "task_run_id"]
 
 
 def flow_run_id() -> str | None:
     """Return the id of the flow run around this code, if there is one."""
     context = FlowRunContext.get()
     return str(context.flow_run.id) if context is not None and context.flow_run is not None else None
-
-
-def lasting_run_id() -> str:
-    """Return an id of this flow run that outlasts retries, of itself and of a flow around it.
-
-    A flow that is retried gives each flow that it calls a new run, but keeps the task run that stands for the call.
-
-    Raises:
-        RuntimeError: This is not called in a flow run.
-    """
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        raise RuntimeError("lasting_run_id() is called outside a flow run")
-    return (context.flow_run.parent_task_run_id or context.flow_run.id).hex
 
 
 def attempt() -> int:

@@ -6,7 +6,7 @@ from prefect.tasks import exponential_backoff
 
 from prefect_octopusx.api import VideoTask
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
-from prefect_octopusx.storage import RecordState, VideoRecord, complete
+from prefect_octopusx.storage import RecordState, VideoRecord, complete, current
 from prefect_octopusx.tasks.fetching import fetch_video
 from prefect_octopusx.tasks.retries import retry_helps
 from prefect_octopusx.tasks.runs import attempt
@@ -52,9 +52,9 @@ async def save_video(
     """
     logger = get_run_logger()
     store = await (await resolve_destination(destination)).store()
-    entry = await store.read(record.name)
-    if entry is not None and entry.record.state is RecordState.COMPLETED:
-        return entry.record  # another run was quicker, or an earlier attempt ended after its last write
+    known = (await current(store, record)).record
+    if known.state is RecordState.COMPLETED:
+        return known  # another run was quicker, or an earlier attempt ended after its last write
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
         stored = await fetch_video(client, record, store, task=task if attempt() == 1 else None)
     record = await complete(store, record, uri=stored.uri, size=stored.size, sha256=stored.sha256)

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
 from prefect_octopusx.blocks import Destination, resolve_destination
-from prefect_octopusx.storage import RecordState, VideoRecord, complete, transfer
+from prefect_octopusx.storage import RecordState, VideoRecord, complete, current, transfer
 from prefect_octopusx.tasks.retries import destination_is_away
 
 __all__ = ["upload_video"]
@@ -47,9 +47,9 @@ async def upload_video(path: Path | str, record: VideoRecord, *, destination: De
     """
     path = Path(path)
     store = await (await resolve_destination(destination)).store()
-    entry = await store.read(record.name)
-    if entry is not None and entry.record.state is RecordState.COMPLETED:
-        return entry.record  # stored once: by an earlier attempt, or by another run
+    known = (await current(store, record)).record
+    if known.state is RecordState.COMPLETED:
+        return known  # stored once: by an earlier attempt, or by another run
     size = path.stat().st_size
     stored = await transfer(store, record.name, _chunks(path), declared_length=size, content_type="video/mp4")
     record = await complete(store, record, uri=stored.uri, size=stored.size, sha256=stored.sha256)

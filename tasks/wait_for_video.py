@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 from prefect.tasks import exponential_backoff
 
-from prefect_octopusx.api import TaskState, VideoFailed, VideoTask, VideoTimeout, wait_until_final
+from prefect_octopusx.api import TaskNotFound, TaskState, VideoFailed, VideoTask, VideoTimeout, wait_until_final
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
 from prefect_octopusx.storage import VideoRecord, fail, failure
 from prefect_octopusx.tasks.progress import Progress, artifact_key
@@ -75,6 +75,17 @@ async def wait_for_video(
                 on_change=progress.show,
                 logger=logger,
             )
+        except TaskNotFound as error:
+            if record is None:
+                raise
+            raise TaskNotFound(
+                f"{error.args[0]}. The gateway may have lost it, or the key is of another account. To give it up and "
+                f"pay for a new video, remove {name}.json from the destination, or use another name",
+                status=error.status,
+                code=error.code,
+                request_id=error.request_id,
+                task_id=task_id,
+            ) from None
         except VideoTimeout as error:
             same = f"run the same request under the name {name!r}" if record else "wait for this task id"
             raise VideoTimeout(

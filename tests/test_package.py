@@ -71,7 +71,7 @@ PUBLIC = {
     blocks: "Destination LocalDestination OctopusXCredentials S3Destination resolve_credentials resolve_destination",
     storage: "Attempt DestinationError DestinationUnavailable Entry LocalStore NameTaken OnUncertain RecordConflict "
     "RecordInvalid RecordNotWritten RecordState S3Options S3Store StoredVideo VideoRecord VideoStore VideoWriter "
-    "check_name complete fail failure submit transfer",
+    "check_name complete current fail failure submit transfer",
     tasks: "create_video download_video query_video save_video upload_video wait_for_video",
     flows: "generate_video",
     sandbox: "Fault Sandbox SandboxSettings create_app",

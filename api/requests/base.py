@@ -56,7 +56,7 @@ def not_blank(value: str, info: ValidationInfo) -> str:
 
 
 class RequestBase(BaseModel):
-    """A request: strict, without unknown fields, its fields not to be set anew. Fields that are None are left to the vendor (V-19)."""
+    """A request: strict, frozen, without unknown fields. Fields that are None are left to the vendor (V-19)."""
 
     model_config = ConfigDict(
         extra="forbid",

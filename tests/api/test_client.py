@@ -254,7 +254,6 @@ def test_an_address_that_can_be_none(url: str) -> None:
 
 async def test_an_answer_that_trickles_is_given_up_as_a_whole() -> None:
     """The limit is on the whole answer: a byte now and then must not hold a claim beyond its life."""
-
     left = asyncio.Event()
 
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -420,6 +419,21 @@ async def test_answers_that_can_not_be_read(answer: bytes) -> None:
             await gateway.query_video("t")
 
 
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b'{"success":false,"data":"no quota"}', InvalidRequest),
+        (b'{"error":{"message":"overloaded","type":"x"},"id":"req_1"}', SubmissionUncertain),
+        (b'{"code":"do_request_failed","message":"lost","data":null}', SubmissionUncertain),
+    ],
+)
+async def test_a_refusal_with_text_in_it_is_no_task(body: bytes, error: type[OctopusXError]) -> None:
+    async with Odd(http_answer("200 OK", body)) as url, OctopusXClient(api_key="sk-x", base_url=url) as gateway:
+        with pytest.raises(OctopusXError) as caught:
+            await gateway.create_video(CAT)
+    assert type(caught.value) is error
+
+
 async def test_a_question_may_be_redirected_within_the_gateway() -> None:
     moved = http_answer("301 Moved Permanently", b"", "Location: /v1/video/query/?id=t")
     found = http_answer("200 OK", b'{"id":"t","status":"processing"}')
@@ -436,6 +450,13 @@ async def test_a_question_is_not_redirected_to_a_stranger() -> None:
     async with Odd(away) as url, OctopusXClient(api_key="sk-x", base_url=url) as gateway:
         with pytest.raises(EndpointNotFound, match="redirects to https://elsewhere"):
             await gateway.query_video("t")
+
+
+async def test_a_redirect_to_no_address_at_all() -> None:
+    away = http_answer("302 Found", b"", "Location: http://[")
+    async with Odd(away) as url, OctopusXClient(api_key="sk-x", base_url=url) as gateway:
+        with pytest.raises(EndpointNotFound):
+            await gateway.create_video(CAT)
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("soon", None), ("-1", None), ("inf", None)])

@@ -65,7 +65,9 @@ def test_ids_are_taken_verbatim_from_wherever_they_are(
     assert (task.id, task.alt_ids) == (first, others)
 
 
-@pytest.mark.parametrize("body", [{}, {"id": None}, {"id": True}, {"data": None}, {"data": []}, {"id": {"a": 1}}])
+@pytest.mark.parametrize(
+    "body", [{}, {"id": None}, {"id": True}, {"data": None}, {"data": []}, {"id": {"a": 1}}, {"id": 0}]
+)
 def test_a_reply_without_an_id_is_no_task(body: dict[str, Any]) -> None:
     assert read_created(body) is None
 
@@ -82,6 +84,7 @@ def test_a_reply_without_an_id_is_no_task(body: dict[str, Any]) -> None:
         (True, None),
         ("nan", None),
         (float("inf"), None),
+        (10**400, None),
     ],
 )
 def test_progress_is_a_percentage_or_nothing(progress: object, read: float | None) -> None:
@@ -104,6 +107,8 @@ def test_progress_may_be_a_share_of_one() -> None:
         ("yesterday", None),
         (1e300, None),
         (True, None),
+        ("0001-01-01T00:00:00+08:00", None),
+        (10**400, None),
     ],
 )
 def test_times_of_all_kinds(given: object, read: datetime | None) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from prefect_octopusx.api.requests import CustomRequest, GrokRequest, JimengRequest, ViduRequest
+from prefect_octopusx.api.requests import (
+    CustomRequest,
+    GrokRequest,
+    JimengRequest,
+    SoraRequest,
+    VeoRequest,
+    ViduRequest,
+)
 
 
 def png(width: int = 640, height: int = 360, *, size: int = 0) -> bytes:
@@ -33,6 +41,14 @@ def uri(data: bytes, kind: str = "png") -> str:
 
 def vidu(*images: object, **more: Any) -> ViduRequest:  # noqa: ANN401 - any field
     return ViduRequest.model_validate({"model": "viduq3-pro", "prompt": "x", "images": list(images), **more})
+
+
+def grok(*images: object) -> GrokRequest:
+    return GrokRequest.model_validate({"model": "grok-video-3", "prompt": "x", "images": list(images)})
+
+
+def custom(*images: object) -> CustomRequest:
+    return CustomRequest.model_validate({"model": "kling-3", "images": list(images)})
 
 
 def refusal(*images: object, **more: Any) -> str:  # noqa: ANN401 - any field
@@ -84,7 +100,7 @@ def test_a_path_stays_a_path_and_is_read_when_it_is_sent(tmp_path: Path) -> None
         ("", "not an empty text"),
         ("nowhere.png", "there is no file 'nowhere.png'"),
         ("s3://bucket/a.png", "presigned URL (given: 's3://bucket/a.png')"),
-        ("file:///tmp/a.png", "without file://"),
+        ("file:///a.png", "without file://"),
         ("https://", "a host"),
         ("https:///a.png", "a host"),
         ("https://img.example.com:port/a.png", "a host"),
@@ -134,8 +150,17 @@ def test_the_whole_body_stays_below_its_limit(tmp_path: Path) -> None:
     half = uri(png(size=7_500_000))
     vidu(half)
     for image in (half, tmp_path / "a.png"):
-        assert "below 20 MB" in refusal(half, image)
+        assert "below 20 MB: upload the `images` and give their URLs" in refusal(half, image)
     vidu(half, uri(png(size=6_900_000)), payload="p")
+    grok(*[half] * 3)
+
+
+def test_the_field_that_makes_the_body_too_large_is_named() -> None:
+    with pytest.raises(ValidationError) as caught:
+        vidu(uri(png(size=1_000)), meta_data=f'"{"m" * 20_000_000}"')
+    (error,) = caught.value.errors()
+    assert error["loc"] == ("meta_data",)
+    assert "below 20 MB: shorten `meta_data`" in error["msg"]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1000, 249), (249, 1000), (4001, 1000)])
@@ -186,8 +211,85 @@ def test_jimeng_takes_inline_pictures_only_where_doubt_is_allowed() -> None:
 
 
 def test_grok_and_other_models_take_inline_pictures() -> None:
-    for kind, model in ((GrokRequest, "grok-video-3"), (CustomRequest, "kling-3")):
-        assert kind.model_validate({"model": model, "prompt": "x", "images": [png()]}).body()["images"] == [uri(png())]
+    for request in (grok(png()), custom(png())):
+        assert request.body()["images"] == [uri(png())]
+
+
+GIF = b"GIF89a" + bytes(20)
+
+
+class TestKinds:
+    """Only where a page states the kinds of pictures is another one refused."""
+
+    @pytest.mark.parametrize("model", ["veo3.1-fast", "sora-2", "grok-video-3"])
+    def test_the_suffix_of_a_url_only_warns_where_no_kinds_are_stated(self, model: str) -> None:
+        kind = {"v": VeoRequest, "s": SoraRequest, "g": GrokRequest}[model[0]]
+        images = ["https://h/a.png", "https://h/b.gif?s=1"]
+        request: Any = kind.model_validate({"model": model, "prompt": "x", "images": images})
+        assert request.body()["images"] == images
+        assert request.warnings() == ("`images`: picture 2 is .gif; only png, jpeg and webp are likely to work.",)
+
+    def test_jimeng_states_them(self) -> None:
+        with pytest.raises(ValidationError, match=r"png, jpeg, jpg or webp, not \.gif"):
+            JimengRequest.model_validate({"model": "jimeng-video-3.0", "prompt": "x", "images": ["https://h/b.gif"]})
+
+    def test_grok_warns_of_what_is_sent_along(self, tmp_path: Path) -> None:
+        (tmp_path / "b.bmp").write_bytes(b"BM" + bytes(20))
+        request = grok(GIF, tmp_path / "b.bmp", "data:image/heic;base64,AAAA", png())
+        gif, bmp, heic, plain = request.body()["images"]
+        assert (gif, heic, plain) == (uri(GIF, "gif"), "data:image/heic;base64,AAAA", uri(png()))
+        assert bmp.startswith("data:image/")
+        numbers = [warning.partition(" is ")[0] for warning in request.warnings()]
+        assert numbers == [f"`images`: picture {number}" for number in (1, 2, 3)]
+
+    def test_other_models_take_everything(self, tmp_path: Path) -> None:
+        (tmp_path / "a.mp4").write_bytes(b"movie")
+        large = "data:image/png;base64," + "A" * 14_000_000
+        images = ["https://h/b.gif", "data:;base64,!", large, tmp_path / "a.mp4", GIF]
+        request = custom(*images)
+        assert request.body()["images"] == [
+            *images[:3],
+            "data:video/mp4;base64," + base64.b64encode(b"movie").decode(),
+            uri(GIF, "gif"),
+        ]
+        assert request.warnings() == ()
+        assert "AAAA" not in json.dumps(request.recorded()) + repr(request) + request.model_dump_json()
+
+    def test_grok_keeps_a_limit_of_ours(self) -> None:
+        with pytest.raises(ValidationError, match="at most 10 MB"):
+            grok(png(size=10_000_001))
+
+    @pytest.mark.parametrize("family", [grok, custom])
+    @pytest.mark.parametrize(
+        ("image", "words"),
+        [
+            (b"something", "the kind of the inline picture cannot be told (9 bytes)"),
+            ("data:image/svg+xml,<svg/>", "begins with data:image/png;base64, (or another type)"),
+            ("nowhere.png", "there is no file"),
+        ],
+    )
+    def test_what_cannot_be_sent_is_refused_all_the_same(self, family: Any, image: object, words: str) -> None:  # noqa: ANN401
+        with pytest.raises(ValidationError) as caught:
+            family(image)
+        assert words in caught.value.errors()[0]["msg"]
+
+
+def test_the_mark_may_be_a_picture_of_any_kind() -> None:
+    request = vidu(watermark=True, wm_url="https://h/mark.svg")
+    assert request.body()["wm_url"] == "https://h/mark.svg"
+    assert request.warnings() == ()
+
+
+def test_pictures_cannot_be_added_past_the_checks() -> None:
+    given = ["https://h/a.png"]
+    for request in (vidu(*given), vidu(), ViduRequest(model="viduq1", prompt="x"), custom(*given)):
+        assert isinstance(request.images, tuple)
+        assert isinstance(request.body()["images"], list)
+        assert isinstance(request.recorded()["images"], list)
+        assert isinstance(request.model_dump(mode="json")["images"], list)
+        assert '"images":[' in request.model_dump_json()
+    assert vidu(*given).images == tuple(given)
+    assert ViduRequest(model="viduq3-pro", prompt="x", images=tuple(given)) == vidu(*given)
 
 
 class TestNothingSecretIsKept:

@@ -1,5 +1,7 @@
 """Every rule of every family: the hard ones refuse, the soft ones warn."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,10 +73,12 @@ REFUSED = [
     (VIDU | {"wm_position": 0}, "wm_position", "1"),
     (VIDU | {"wm_position": 5}, "wm_position", "4 (given: 5)"),
     (VIDU | {"wm_url": "mark.png"}, "wm_url", "http"),
-    (VIDU | {"wm_url": "https://img.example.com/mark.svg"}, "wm_url", ".svg"),
+    (VIDU | {"wm_url": "https://"}, "wm_url", "a host"),
     (VIDU | {"meta_data": "{'a': 1}"}, "meta_data", "JSON"),
     (VIDU | {"meta_data": {"a": 1}}, "meta_data", "valid string"),
     (VIDU | {"meta_data": "[" * 100_000}, "meta_data", "JSON"),
+    (VIDU | {"meta_data": "NaN"}, "meta_data", "JSON"),
+    (VIDU | {"meta_data": '{"a": [-Infinity]}'}, "meta_data", "JSON"),
     (VIDU | {"size": "720P"}, "size", "use `resolution`"),
     (VIDU | {"orientation": "portrait"}, "orientation", "use `aspect_ratio`"),
     (VIDU | {"style": "anime"}, "style", "CustomRequest"),
@@ -88,6 +92,7 @@ REFUSED = [
     (VEO | {"resolution": "720p"}, "resolution", "use `size`"),
     (VEO | {"enhance_prompt": True}, "enhance_prompt", "CustomRequest"),
     (VEO | {"duration": 0}, "duration", "1"),
+    (VEO | {"allow_undocumented": True}, "allow_undocumented", "not a field of Veo requests"),
     # Sora
     (SORA | {"model": "sora-3"}, "model", "'sora-2-pro' (given: 'sora-3')"),
     (SORA | {"duration": 8}, "duration", "10, 15 or 25"),
@@ -96,6 +101,8 @@ REFUSED = [
     (SORA | {"orientation": "square"}, "orientation", "'landscape'"),
     (SORA | {"aspect_ratio": "16:9"}, "aspect_ratio", "use `orientation`"),
     (SORA | {"images": [b"picture"]}, "images", "Sora takes URLs only"),
+    (SORA | {"duration": None}, "duration", "10, 15 or 25"),
+    (SORA | {"allow_undocumented": True}, "allow_undocumented", "not a field of Sora requests"),
     # Grok
     (GROK | {"model": "grok-video-4"}, "model", "'grok-video-3-max'"),
     (GROK | {"images": THREE + THREE + ONE}, "images", "at most 6"),
@@ -105,6 +112,7 @@ REFUSED = [
     (GROK | {"prompt": "@img1 and @img3", "images": TWO}, "prompt", "names @img3, but there are 2 `images`"),
     (GROK | {"prompt": "@img0", "images": ONE}, "prompt", "@img0"),
     (GROK | {"resolution": "720p"}, "resolution", "use `size`"),
+    (GROK | {"allow_undocumented": True}, "allow_undocumented", "not a field of Grok requests"),
     # Remix
     (REMIX | {"aspect_ratio": "16:9"}, "aspect_ratio", "'1:1' (given: '16:9')"),
     (REMIX | {"size": "4K"}, "size", "'1080P'"),
@@ -143,7 +151,7 @@ WARNED = [
     (VIDU | {"wm_position": 1}, ["`wm_position` is probably ignored without `watermark`"]),
     (VIDU | {"wm_url": "https://img.example.com/m.png", "watermark": False}, ["`wm_url` is probably ignored"]),
     (VIDU | {"resolution": "360p"}, ["`resolution`: viduq3-pro is known for 540p, 720p, 1080p, not for 360p"]),
-    (Q2 | {"resolution": "360p", "allow_undocumented": True}, ["540p, 720p or 1080p", "not for 360p"]),
+    (Q2 | {"resolution": "360p", "allow_undocumented": True}, ["viduq2-pro is known for 540p, 720p, 1080p, not for"]),
     (Q2 | {"model": "viduq2-pro-fast", "resolution": "540p"}, ["viduq2-pro-fast is known for 720p, 1080p, not for"]),
     (Q2 | {"images": TWO, "duration": 9}, ["up to 8 s from a first and a last frame, not for 9 s"]),
     (Q2 | {"images": []}, ["`images`: viduq2-pro is not offered for text to video"]),
@@ -159,6 +167,15 @@ WARNED = [
         ["vidu2.0 is known for 720p at 8 s, not for 360p"],
     ),
     (Q2 | {"model": "vidu2.0", "resolution": "540p"}, ["360p, 720p, 1080p at 4 s, not for 540p"]),
+    (
+        Q2 | {"model": "vidu2.0", "duration": 5, "resolution": "360p"},
+        ["4 or 8 s, not for 5 s", "`resolution`: vidu2.0 is known for 360p at 4 s only, not at 5 s"],
+    ),
+    (
+        Q2 | {"model": "vidu2.0", "duration": 5, "resolution": "540p"},
+        ["4 or 8 s, not for 5 s", "vidu2.0 is known for 360p, 720p, 1080p, not for 540p"],
+    ),
+    (Q2 | {"model": "vidu2.0", "duration": 5, "resolution": "720p"}, ["4 or 8 s, not for 5 s"]),
     # Veo
     (VEO | {"images": THREE + ONE}, ["known for up to 3, not for 4"]),
     (VEO | {"model": "veo3.1-frames", "images": THREE}, ["known for up to 2"]),
@@ -241,7 +258,7 @@ def test_the_case_of_a_resolution_is_repaired(data: dict[str, Any], field: str, 
             {"model": "viduq2-pro", "images": ONE, "is_rec": True, "audio": False},
         ),
         (VEO, VEO | {"images": []}),
-        (SORA, SORA | {"images": [], "orientation": "landscape", "size": "small"}),
+        (SORA, SORA | {"images": [], "orientation": "landscape", "size": "small", "duration": 10}),
         (GROK, GROK | {"images": [], "aspect_ratio": "16:9", "size": "720P"}),
         (REMIX, REMIX | {"size": "720P"}),
         (CUSTOM | {"body": {"n": None}, "n": None}, {"model": "kling-3", "images": [], "body": {"n": None}, "n": None}),
@@ -266,3 +283,19 @@ def test_only_what_is_set_or_required_is_sent(data: dict[str, Any], sent: dict[s
 )
 def test_off_peak_is_known_to_who_waits(data: dict[str, Any], expected: bool) -> None:
     assert made(data).is_off_peak is expected
+
+
+def test_field_problems_come_before_those_between_fields() -> None:
+    data = VIDU | {"model": "viduq1", "aspect_ratio": "3:4", "prompt": " "}
+    for more, fields in (({"seed": "1", "bgm": 1}, {"seed", "bgm"}), ({}, {"prompt", "aspect_ratio"})):
+        with pytest.raises(ValidationError) as caught:
+            made(data | more)
+        assert {error["loc"][0] for error in caught.value.errors()} == fields
+
+
+def test_the_page_of_rules_has_the_codes_of_the_code() -> None:
+    root = Path(__file__).parents[2]
+    code = "\n".join(path.read_text("utf-8") for layer in ("api", "sandbox") for path in (root / layer).rglob("*.py"))
+    listed = re.findall(r"^\| ([JV]-\d+) \|", (root / "docs/rules.md").read_text("utf-8"), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(re.findall(r"\b[JV]-\d+\b", code))

@@ -143,7 +143,7 @@ REQUESTS = st.one_of(
         model=st.just("sora-2"),
         prompt=TEXT,
         images=URLS,
-        duration=st.sampled_from([None, 10, 15, 25]),
+        duration=st.sampled_from([10, 15, 25]),
         style=st.sampled_from([None, "anime"]),
     ),
     st.builds(
@@ -199,6 +199,8 @@ class TestForm:
         assert fields["images"]["maxItems"] == 2
         assert list(fields)[:3] == ["model", "prompt", "images"]
         assert list(fields)[-1] == "allow_undocumented"
+        with_doubt = [model for model in MODELS if "allow_undocumented" in model.model_json_schema()["properties"]]
+        assert with_doubt == [JimengRequest, ViduRequest]
 
     def test_no_family_is_a_field_except_the_mark_of_other_models(self) -> None:
         with_family = [model for model in MODELS if "family" in model.model_json_schema()["properties"]]
@@ -248,7 +250,6 @@ class TestAsFlowParameter:
                 "images": ["https://h/a.png?s=1"],
                 "aspect_ratio": "16:9",
                 "size": "720P",
-                "allow_undocumented": False,
             }
         }
         assert flow(_make).validate_parameters(kept)["request"] == request

@@ -22,6 +22,9 @@ from prefect_octopusx.storage import DestinationError, VideoRecord
 from tests.docs.pages import rows, section, text
 
 Final = State[VideoRecord]
+_UNCHECKED = "Validation of flow parameters failed with error: "  # Prefect's own words
+_RUNNING = "Flow run encountered an exception: "
+_LATE = r"""Flow run failed due to timeout: (?P<error>\w+)\(["'](?P<message>.*)["']\)"""
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port, where nobody listens
 TABLE = {cells[0]: cells[1:] for cells in rows(section(text("docs/errors.md"), "What you did"))[2:]}
@@ -49,12 +52,22 @@ class Desk:
             credentials=OctopusXCredentials(api_key=Secret(value=key), base_url=base_url or self.sandbox.url)
         )
 
-    def taken(self) -> Final:
-        """Use a name twice, for two requests; only the second counts."""
-        assert self.run().is_completed()
+    def before(self, **options: Any) -> None:  # noqa: ANN401
+        """Make the video, as an earlier run that does not count."""
+        assert self.run(**options).is_completed()
         self.sandbox.reset()
         self.submissions.clear()
+
+    def taken(self) -> Final:
+        """Use a name twice, for two requests."""
+        self.before()
         return self.run(vidu(seed=7))
+
+    def gone(self) -> Final:
+        """Remove a video, but not its record."""
+        self.before(destination=LocalDestination(folder="."))
+        Path("hero.mp4").unlink()
+        return self.run()
 
     def unexplained(self) -> Final:
         """Use the name of a file without a record."""
@@ -115,6 +128,7 @@ CASES: dict[str, Callable[[Desk, pytest.MonkeyPatch], Final | ViduRequest | Jime
     "nothing: the gateway's answer got lost": lambda desk, _: desk.run(fault=Fault("create_lost_reply")),
     "a name of another request": lambda desk, _: desk.taken(),
     "a name of a file without a record": lambda desk, _: desk.unexplained(),
+    "removed the file of a completed video": lambda desk, _: desk.gone(),
     "a bucket that does not exist": lambda desk, _: desk.run(destination=S3Destination(bucket="not-there")),
     "no permission for the bucket": lambda desk, _: desk.run(
         destination=S3Destination(bucket="my-videos", endpoint_url=desk.forbidden)
@@ -181,8 +195,12 @@ def seen(case: Callable[[], object]) -> str:
         return f"ValidationError: {error}"
     assert isinstance(state, State)
     assert state.is_failed()
+    message = str(state.message)
+    if late := re.fullmatch(_LATE, message):
+        assert state.name == "TimedOut"
+        return f"{late['error']}: {late['message']}"
     assert state.name == "Failed"
-    return (state.message or "").partition("xxx")[0]
+    return message.removeprefix(_UNCHECKED).removeprefix(_RUNNING)
 
 
 @pytest.mark.usefixtures("retries_at_once")

@@ -12,12 +12,13 @@ from typing import Any
 import av
 import boto3
 import pytest
-from prefect import flow, get_client
+from prefect import flow, get_client, task
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
 )
 from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.context import FlowRunContext
 from prefect.states import State
 
 from prefect_octopusx.api import (
@@ -173,6 +174,51 @@ async def test_a_retried_flow_without_a_name_resumes_its_own_video(
         await around()
     assert posts(sandbox) == 1
     assert len(list(tmp_path.glob("*.mp4"))) == 1
+
+
+class TestNamesThatNobodyGave:
+    """A retry around the flow gives it a new run, perhaps in another order; the videos must stay the same."""
+
+    @pytest.fixture
+    def options(self, credentials: OctopusXCredentials, tmp_path: Path) -> dict[str, Any]:
+        return {"destination": LocalDestination(folder=tmp_path), "credentials": credentials, "poll_interval": 0.05}
+
+    async def test_in_a_retried_task(self, options: dict[str, Any], sandbox: Sandbox) -> None:
+        sandbox.add_fault(Fault("file_html", times=5))
+
+        @task(retries=1)
+        async def step() -> None:
+            await generate_video(request=CAT, **options)
+
+        @flow
+        async def around() -> None:
+            await step()
+
+        await around()
+        assert posts(sandbox) == 1
+
+    async def test_in_a_retried_flow_that_calls_in_another_order(
+        self, options: dict[str, Any], sandbox: Sandbox
+    ) -> None:
+        requests: list[VideoRequest] = [
+            CAT,
+            JimengRequest(model="jimeng-video-3.0", prompt="a paper boat"),
+            CAT,  # asked for twice: two videos
+        ]
+
+        @flow(retries=1)
+        async def around() -> set[str]:
+            context = FlowRunContext.get()
+            assert context
+            assert context.flow_run
+            again = context.flow_run.run_count > 1
+            made = [await generate_video(request=each, **options) for each in (requests[::-1] if again else requests)]
+            if not again:
+                raise RuntimeError("the first attempt ends here")
+            return {record.name for record in made}
+
+        assert len(await around()) == 3
+        assert posts(sandbox) == 3
 
 
 class TestWhatPeopleSee:

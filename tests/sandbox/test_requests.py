@@ -84,6 +84,7 @@ REMIX = {"model": "grok-video-3", "prompt": "same scene at dusk", "size": "720P"
     [
         JIMENG,
         {**JIMENG, "images": [URL], "aspect_ratio": "9:16", "size": "1080P"},
+        {**JIMENG, "duration": 15},
         {**JIMENG, "model": "jimeng-video-2.0", "images": [URL, LAST], "aspect_ratio": "21:9"},
         VIDU,
         VIDU_FULL,
@@ -97,6 +98,7 @@ REMIX = {"model": "grok-video-3", "prompt": "same scene at dusk", "size": "720P"
         {**SORA, "duration": 25, "size": "large", "orientation": "landscape"},
         GROK,
         {**GROK, "images": [DATA_URI] * 6},
+        {**GROK, "images": ["data:image/gif;base64,AAAA"] * 2},
     ],
 )
 def test_documented_requests_are_accepted_and_billed(client: "Client", body: dict[str, Any]) -> None:
@@ -117,7 +119,7 @@ def test_documented_requests_are_accepted_and_billed(client: "Client", body: dic
         ({**JIMENG, "aspect_ratio": "3:2"}, "FieldInvalid", "aspect_ratio"),
         ({**JIMENG, "size": "720p"}, "FieldInvalid", "size"),
         ({**JIMENG, "resolution": "720p"}, "FieldUnwanted", "resolution"),
-        ({**JIMENG, "duration": 5}, "FieldUnwanted", "duration"),
+        ({**JIMENG, "duration": 7}, "FieldInvalid", "duration"),
         ({**JIMENG, "images": [DATA_URI]}, "FieldInvalid", "images[0]"),
         ({**JIMENG, "images": [{}]}, "FieldInvalid", "images[0]"),
         ({**JIMENG, "images": None}, "FieldInvalid", "images"),
@@ -130,8 +132,11 @@ def test_documented_requests_are_accepted_and_billed(client: "Client", body: dic
         ({**VIDU, "audio": "true"}, "FieldInvalid", "a boolean"),
         ({**VIDU, "prompt": "p" * 2001}, "FieldInvalid", "prompt"),
         ({**VIDU, "resolution": "1080P"}, "FieldInvalid", "resolution"),
+        ({**VIDU_FULL, "resolution": "360p"}, "FieldInvalid", "resolution: q2 models"),
         ({**VIDU, "wm_position": 5}, "FieldInvalid", "wm_position"),
         ({**VIDU, "meta_data": "not json"}, "FieldInvalid", "meta_data"),
+        ({**VIDU, "meta_data": "NaN"}, "FieldInvalid", "meta_data"),
+        ({**VIDU, "meta_data": "[" * 100_000}, "FieldInvalid", "meta_data"),
         ({**VIDU, "size": "720P"}, "FieldUnwanted", "size"),
         ({**VIDU, "images": ["file:///first.png"]}, "FieldInvalid", "images[0]"),
         ({**VIDU, "images": ["data:image/png;base64,?"]}, "ImageFormatInvalid", "images[0]"),

@@ -114,6 +114,9 @@ async def test_the_record_tells_what_was_asked_for_and_what_came_back(send: Send
 async def test_the_same_name_again_sends_nothing(send: Send, posts: Posts) -> None:
     first = await send()
     assert await send() == first
+    async with send.store.writer("hero") as video:
+        await video.write(b"as if it were one")
+        await video.commit()
     assert await complete(send.store, first, uri="u", size=1, sha256="s", clock=send.clock) == await send()
     assert (posts.sent, posts.billed) == (1, 1)
 
@@ -217,6 +220,39 @@ async def test_another_request_does_not_wait_for_a_claim_that_is_not_its_own(sen
     with pytest.raises(NameTaken):
         await send(DOG)
     assert not send.clock.slept
+
+
+async def test_consent_to_send_again_is_not_for_each_retry_of_the_same_run(
+    send: Send, posts: Posts, sandbox: Sandbox
+) -> None:
+    sandbox.add_fault(Fault("create_closed", times=None))
+    with pytest.raises(SubmissionUncertain):
+        await send(flow_run_id="first")
+    for _ in range(3):
+        with pytest.raises(SubmissionUncertain):
+            await send(flow_run_id="second", on_uncertain="resubmit")
+    assert posts.sent == 2
+
+
+async def test_a_claim_counts_from_when_it_is_written(send: Send) -> None:
+    """A run that followed another for long must not look dead when its own turn comes."""
+    await abandoned(send)
+    began = send.clock()
+    record = await send(on_uncertain="resubmit")
+    assert record.claimed_at.timestamp() == send.clock() > began
+
+
+async def test_a_store_that_refuses_every_write_ends(send: Send, failing: "Failing") -> None:
+    failing.creates = iter([RecordConflict("hero was written by somebody else first.")] * 100)
+    with pytest.raises(DestinationError, match="may not honour conditional writes"):
+        await send()
+
+
+async def test_a_completed_record_without_its_video_says_so(send: Send, posts: Posts) -> None:
+    await complete(send.store, await send(), uri="u", size=1, sha256="s")
+    with pytest.raises(DestinationError, match=r"says that it is stored, but .*hero\.mp4 is gone"):
+        await send()
+    assert posts.sent == 1
 
 
 async def test_a_claim_left_by_a_killed_run_is_followed_and_then_uncertain(send: Send, posts: Posts) -> None:
@@ -387,7 +423,7 @@ async def test_the_refusal_is_told_even_if_it_can_not_be_noted(send: Send, faili
 async def test_a_record_that_is_gone_can_not_be_completed(send: Send, tmp_path: Path) -> None:
     record = await send()
     send.store = LocalStore(tmp_path / "another place")
-    with pytest.raises(NameTaken, match="gone"):
+    with pytest.raises(NameTaken, match="somebody removed it"):
         await complete(send.store, record, uri="u", size=1, sha256="s")
 
 
@@ -398,7 +434,9 @@ async def test_a_late_word_on_an_earlier_task_does_not_touch_the_new_one(send: S
     failed = await send.stored()
     record = await send(retry_failed=True)
     late = VideoTask(id=str(failed.task_id), state=TaskState.FAILED, error="too late")
-    with pytest.raises(RecordConflict, match=f"stands for task {record.task_id} by now, not for task {failed.task_id}"):
+    with pytest.raises(
+        RecordConflict, match=f"stands for task {record.task_id} at this destination, not for task {failed.task_id}"
+    ):
         await fail(send.store, failed, late)
     with pytest.raises(RecordConflict):
         await complete(send.store, failed, uri="u", size=1, sha256="s")

@@ -3,10 +3,13 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
-from prefect import flow, task
+from prefect import flow, get_client, task
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.context import FlowRunContext
 
 from prefect_octopusx.api import (
     DownloadError,
@@ -19,7 +22,7 @@ from prefect_octopusx.api import (
 )
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.sandbox import Fault, Sandbox
-from prefect_octopusx.storage import RecordState, VideoRecord, complete
+from prefect_octopusx.storage import NameTaken, RecordState, VideoRecord, complete
 from prefect_octopusx.tasks import create_video, download_video, query_video, save_video, upload_video, wait_for_video
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
@@ -141,12 +144,66 @@ async def test_saving_what_another_run_has_stored_fetches_nothing(given: dict[st
     async def pipeline() -> VideoRecord:
         record = await create_video(CAT, name="hero", **given)
         store = await given["destination"].store()
+        async with store.writer("hero") as video:
+            await video.write(b"by another run")
+            await video.commit()
         await complete(store, record, uri="elsewhere", size=1, sha256="0")
         saved: VideoRecord = await save_video(record, **given)
         return saved
 
     assert (await pipeline()).uri == "elsewhere"
     assert gets(sandbox) == 0
+
+
+async def test_another_destination_than_the_creates_is_not_written_to(given: dict[str, Any], tmp_path: Path) -> None:
+    other = LocalDestination(folder=tmp_path / "other")
+    Path(other.folder).mkdir()
+    (tmp_path / "other" / "hero.mp4").write_bytes(b"somebody's work")
+
+    @flow
+    async def pipeline() -> None:
+        record = await create_video(CAT, name="hero", **given)
+        ready = await wait_for_video(record, poll_interval=0.05, **given)
+        await save_video(record, ready, destination=other, credentials=given["credentials"])
+
+    with pytest.raises(NameTaken, match="created with another `destination`"):
+        await pipeline()
+    assert (tmp_path / "other" / "hero.mp4").read_bytes() == b"somebody's work"
+
+
+async def test_a_timeout_of_prefects_waits_for_the_id_that_is_paid_for(given: dict[str, Any], sandbox: Sandbox) -> None:
+    """Prefect cancels again and again; the create goes on to the written id all the same."""
+    sandbox.add_fault(Fault("create_slow", delay=1.5))
+
+    @flow
+    async def pipeline() -> None:
+        await create_video.with_options(timeout_seconds=0.5)(CAT, name="hero", **given)
+
+    with pytest.raises(TimeoutError):
+        await pipeline()
+    store = await given["destination"].store()
+    entry = await store.read("hero")
+    assert (entry.record.state, entry.record.task_id) == (RecordState.SUBMITTED, sandbox.jobs[0].id)
+
+
+async def test_a_retry_of_the_wait_goes_on_with_the_same_artifact(given: dict[str, Any], sandbox: Sandbox) -> None:
+    sandbox.add_fault(Fault("video_slow", delay=1))
+
+    @flow
+    async def pipeline() -> str:
+        record = await create_video(CAT, name="hero", **given)
+        waiting = asyncio.create_task(wait_for_video(record, poll_interval=0.05, **given))
+        while gets(sandbox) < 2:
+            await asyncio.sleep(0.02)
+        sandbox.add_fault(Fault("query_500", times=5))  # ends the first attempt
+        await waiting
+        return str(FlowRunContext.get().flow_run.id)  # type: ignore[union-attr] # in a flow
+
+    flow_run_id = await pipeline()
+    async with get_client() as client:
+        only = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(flow_run_id)]))
+        artifacts = await client.read_artifacts(flow_run_filter=only)
+    assert [artifact.data for artifact in artifacts] == [100.0]
 
 
 async def test_saving_without_a_task_asks_for_the_link(given: dict[str, Any]) -> None:
