@@ -24,8 +24,11 @@ def redact(text: str) -> str:
 
 
 def redact_url(url: str) -> str:
-    """Return `url` without user, password, query and fragment."""
-    parts = urlsplit(url)
+    """Return `url` without user, password, query and fragment; a few words where it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(an address that can't be read)"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

@@ -20,7 +20,7 @@ _Block = TypeVar("_Block", bound=Block)
 
 _HOW = """No OctopusX API key was found. Give one in any of these ways:
   1. save a block:  OctopusXCredentials(api_key=Secret(value="...")).save("default")
-  2. save a Secret: Secret(value="...").save("octopusx-api-key")
+  2. save a Secret: Secret(value="...").save("octopusx-api-key")     (in a notebook: await ... .asave(...))
   3. set the environment variable OCTOPUSX_API_KEY where the flow runs"""
 
 

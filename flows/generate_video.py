@@ -1,9 +1,10 @@
 """One prompt becomes one verified video in a bucket."""
 
+from pathlib import Path
 from typing import Annotated
 
 from prefect import flow, get_run_logger
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
 from prefect_octopusx.api import VideoRequest
@@ -57,6 +58,8 @@ async def generate_video(
         OctopusXError: The message says what happened, to which task, and how to go on.
     """
     destination = await resolve_destination(destination)
+    if deployment.id and isinstance(destination, LocalDestination):
+        _warn_of_a_folder_that_may_vanish(destination.folder)
     name = check_name(name) if name else await default_name(request)
     record = await create_video(
         request,
@@ -73,3 +76,12 @@ async def generate_video(
         record, destination=destination, credentials=credentials, poll_interval=poll_interval, deadline=deadline
     )
     return await save_video(record, task, destination=destination, credentials=credentials)
+
+
+def _warn_of_a_folder_that_may_vanish(folder: Path) -> None:
+    if not folder.expanduser().is_absolute():
+        get_run_logger().warning(
+            "destination: the folder %s is relative to where the worker runs this flow. If that is a temporary folder, "
+            "videos and records are lost with it, and a retry pays again: give a bucket, or an absolute path",
+            folder,
+        )

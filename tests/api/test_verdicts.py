@@ -170,3 +170,8 @@ def test_errors_show_no_secrets() -> None:
     assert "SECRET" not in str(error)
     assert "pw" not in str(error)
     assert "https://img.example.com/a.png?…" in str(error)
+
+
+def test_an_address_that_is_none_can_still_be_redacted() -> None:
+    request = api.ViduRequest(model="viduq3-pro", prompt="x", payload="https://[bad")
+    assert request.digest

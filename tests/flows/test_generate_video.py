@@ -356,6 +356,19 @@ class TestTrouble:
         assert (await run()).state is RecordState.COMPLETED
 
 
+async def test_a_deployment_that_stores_in_a_relative_folder_is_warned(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker may run the flow in a temporary folder, where record and video would be lost."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "a-deployment")
+    await run(destination=LocalDestination(folder=Path("videos")))
+    assert "is relative to where the worker runs" in caplog.text
+    caplog.clear()
+    await run(destination=LocalDestination(folder=tmp_path / "videos"))
+    assert "is relative" not in caplog.text
+
+
 async def test_a_run_loaded_by_path_works_like_one_by_module() -> None:
     """A deployment may name the flow either way."""
     from prefect.flows import load_flow_from_entrypoint  # noqa: PLC0415
