@@ -130,3 +130,10 @@ def test_json_on_the_pages_is_json() -> None:
     for page in PAGES:
         for block in code_blocks(page.read_text("utf-8"), "json"):
             json.loads(block)
+
+
+def test_the_page_of_rules_has_the_codes_of_the_code() -> None:
+    code = "\n".join(path.read_text("utf-8") for layer in ("api", "sandbox") for path in (ROOT / layer).rglob("*.py"))
+    listed = re.findall(r"^\| ([JV]-\d+) \|", (ROOT / "docs/rules.md").read_text("utf-8"), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(re.findall(r"\b[JV]-\d+\b", code))
