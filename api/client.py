@@ -24,7 +24,7 @@ from prefect_octopusx.api.errors import (
 from prefect_octopusx.api.redact import hide_queries_in_httpx_logs, redact_url
 from prefect_octopusx.api.replies import VideoTask, read_created, read_queried
 from prefect_octopusx.api.requests import RemixRequest, VideoRequest
-from prefect_octopusx.api.transport import absolute, check_base_url, origin, reason
+from prefect_octopusx.api.transport import check_base_url, origin, reason
 from prefect_octopusx.api.usage import KeyUsage, read_usage
 from prefect_octopusx.api.verdicts import Answer, create_error, error_code, error_text, query_error
 
@@ -255,7 +255,7 @@ class OctopusXClient:
             content=content,
             request_id=response.headers.get("X-Oneapi-Request-Id"),
             retry_after=_seconds(response.headers.get("Retry-After")),
-            location=absolute(call.url, location) if location else None,
+            location=str(call.url.join(location)) if location else None,
         )
 
 

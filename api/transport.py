@@ -6,7 +6,7 @@ import httpx
 
 from prefect_octopusx.api.redact import redact_url
 
-__all__ = ["Origin", "absolute", "check_base_url", "origin", "reason"]
+__all__ = ["Origin", "check_base_url", "origin", "reason"]
 
 Origin = tuple[str, str, int | None]
 
@@ -15,14 +15,6 @@ def origin(url: str | httpx.URL) -> Origin:
     """Return scheme, host and port of `url`; the scheme's own port counts as none."""
     url = httpx.URL(url)
     return url.scheme, url.host, url.port
-
-
-def absolute(base: httpx.URL, location: str) -> str:
-    """Return where a redirect leads; as it was given if that is no address at all."""
-    try:
-        return str(base.join(location))
-    except httpx.InvalidURL:
-        return location
 
 
 def reason(error: Exception) -> str:

@@ -3,14 +3,12 @@
 from pathlib import Path
 
 from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
 
 from prefect_octopusx.api import VideoTask
 from prefect_octopusx.blocks import OctopusXCredentials, resolve_credentials
 from prefect_octopusx.storage import LocalStore, VideoRecord
 from prefect_octopusx.tasks.fetching import fetch_video
-from prefect_octopusx.tasks.retries import retry_helps
+from prefect_octopusx.tasks.retries import FREE_STEP
 from prefect_octopusx.tasks.runs import attempt
 
 __all__ = ["download_video"]
@@ -19,12 +17,7 @@ __all__ = ["download_video"]
 @task(
     name="download-video",
     task_run_name="download {record.model} {record.name}",
-    retries=4,
-    retry_delay_seconds=exponential_backoff(5),
-    retry_jitter_factor=0.3,
-    retry_condition_fn=retry_helps,
-    cache_policy=NO_CACHE,
-    persist_result=False,
+    **FREE_STEP,
 )
 async def download_video(
     record: VideoRecord,

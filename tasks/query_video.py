@@ -1,12 +1,10 @@
 """Asking once how a video is doing."""
 
 from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
 
 from prefect_octopusx.api import VideoTask
 from prefect_octopusx.blocks import OctopusXCredentials, resolve_credentials
-from prefect_octopusx.tasks.retries import retry_helps
+from prefect_octopusx.tasks.retries import FREE_STEP
 
 __all__ = ["query_video"]
 
@@ -14,12 +12,7 @@ __all__ = ["query_video"]
 @task(
     name="query-video",
     task_run_name="query {task_id}",
-    retries=4,
-    retry_delay_seconds=exponential_backoff(5),
-    retry_jitter_factor=0.3,
-    retry_condition_fn=retry_helps,
-    cache_policy=NO_CACHE,
-    persist_result=False,
+    **FREE_STEP,
 )
 async def query_video(
     task_id: str, *, alt_ids: tuple[str, ...] = (), credentials: OctopusXCredentials | None = None

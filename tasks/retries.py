@@ -3,14 +3,17 @@
 The answers are properties of the error classes (`prefect_octopusx.api.errors`); here they become retry conditions.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypedDict
 
+from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import exponential_backoff
 
 from prefect_octopusx.api import ModelUnavailable, NotSubmitted, OctopusXError
 from prefect_octopusx.storage import DestinationUnavailable
 
-__all__ = ["destination_is_away", "resend_is_safe", "retry_helps"]
+__all__ = ["FREE_STEP", "destination_is_away", "resend_is_safe", "retry_helps"]
 
 _RARELY_PASSING = (ModelUnavailable, NotSubmitted)
 _MOST_RESENDS_OF_THOSE = 2
@@ -33,3 +36,23 @@ def retry_helps(_task: Any, _task_run: TaskRun, state: State[Any]) -> bool:  # n
 def destination_is_away(_task: Any, _task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ANN401 - any task
     """Allow an upload to be tried again where the destination did not answer; the file itself stays as it is."""
     return isinstance(state.data, DestinationUnavailable)
+
+
+class _Options(TypedDict):
+    retries: int
+    retry_delay_seconds: Callable[[int], list[float]]
+    retry_jitter_factor: float
+    retry_condition_fn: Callable[..., bool]
+    cache_policy: CachePolicy
+    persist_result: bool
+
+
+FREE_STEP: _Options = {
+    "retries": 4,
+    "retry_delay_seconds": exponential_backoff(5),
+    "retry_jitter_factor": 0.3,
+    "retry_condition_fn": retry_helps,
+    "cache_policy": NO_CACHE,
+    "persist_result": False,  # a task's result may hold a signed URL
+}
+"""How a step that costs nothing is retried: after 5, 10, 20 and 40 s, give or take."""

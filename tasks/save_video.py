@@ -1,14 +1,12 @@
 """Bringing a finished video to its destination, checked."""
 
 from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
 
 from prefect_octopusx.api import VideoTask
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
 from prefect_octopusx.storage import RecordState, VideoRecord, complete, current
 from prefect_octopusx.tasks.fetching import fetch_video
-from prefect_octopusx.tasks.retries import retry_helps
+from prefect_octopusx.tasks.retries import FREE_STEP
 from prefect_octopusx.tasks.runs import attempt
 
 __all__ = ["save_video"]
@@ -17,12 +15,7 @@ __all__ = ["save_video"]
 @task(
     name="save-video",
     task_run_name="save {record.model} {record.name}",
-    retries=4,
-    retry_delay_seconds=exponential_backoff(5),
-    retry_jitter_factor=0.3,
-    retry_condition_fn=retry_helps,
-    cache_policy=NO_CACHE,
-    persist_result=False,
+    **FREE_STEP,
 )
 async def save_video(
     record: VideoRecord,

@@ -5,12 +5,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
 
 from prefect_octopusx.blocks import Destination, resolve_destination
 from prefect_octopusx.storage import RecordState, VideoRecord, complete, current, transfer
-from prefect_octopusx.tasks.retries import destination_is_away
+from prefect_octopusx.tasks.retries import FREE_STEP, destination_is_away
 
 __all__ = ["upload_video"]
 
@@ -20,12 +18,7 @@ _CHUNK = 2**20
 @task(
     name="upload-video",
     task_run_name="upload {record.model} {record.name}",
-    retries=4,
-    retry_delay_seconds=exponential_backoff(5),
-    retry_jitter_factor=0.3,
-    retry_condition_fn=destination_is_away,
-    cache_policy=NO_CACHE,
-    persist_result=False,
+    **(FREE_STEP | {"retry_condition_fn": destination_is_away}),
 )
 async def upload_video(path: Path | str, record: VideoRecord, *, destination: Destination | None = None) -> VideoRecord:
     """Store a local mp4 as the video of `record`, with the checks of `save_video`, and complete the record.
