@@ -188,10 +188,14 @@ async def _write_down(
                 break
             logger.warning("%s: task %s is not written down yet: %s", submitted.name, submitted.task_id, error)
             await sleep(delay)
+    left = (
+        "The name belongs to whoever wrote the record meanwhile"
+        if isinstance(problem, RecordConflict)
+        else "The record still says that a create is on its way, so nothing is sent again by itself"
+    )
     raise RecordNotWritten(
         f"{submitted.name}: task {submitted.task_id} was submitted and is paid for, but its record could not be "
-        f"written ({problem}). Note this task id: docs/records.md shows how to take it over. The record still says "
-        "that a create is on its way, so nothing is sent again by itself",
+        f"written ({problem}). Note this task id: docs/records.md shows how to take it over. {left}",
         task_id=submitted.task_id,
     ) from problem
 

@@ -386,6 +386,14 @@ async def test_an_id_that_can_not_be_written_is_in_the_error(
     assert posts.billed == 1
 
 
+async def test_an_id_whose_record_somebody_else_wrote_is_in_the_error(send: Send, failing: Failing) -> None:
+    failing.replaces = iter([RecordConflict("hero was written by somebody else first.")])
+    with pytest.raises(RecordNotWritten, match=r"is paid for.*belongs to whoever wrote the record meanwhile") as caught:
+        await send()
+    assert caught.value.task_id
+    assert not send.clock.slept  # trying again can't help
+
+
 async def test_a_claim_whose_write_seemed_to_fail_is_ours(send: Send, failing: Failing, posts: Posts) -> None:
     failing.creates = iter([AWAY])
     failing.late = True
