@@ -73,7 +73,7 @@ class Posts:
 
 @pytest.fixture
 async def client(sandbox: Sandbox) -> AsyncIterator[OctopusXClient]:
-    async with OctopusXClient(api_key=sandbox.key, base_url=sandbox.url, create_timeout=0.5) as opened:
+    async with OctopusXClient(api_key=sandbox.key, base_url=sandbox.url, create_timeout=3) as opened:
         yield opened
 
 
