@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -40,7 +41,6 @@ _LARGEST_REPLY = 8 * 2**20
 _MOST_REDIRECTS = 3
 # Below the shortest keep-alive of common servers (uvicorn: 5 s), so that none closes a connection as we write to it.
 _IDLE_CONNECTIONS = httpx.Limits(keepalive_expiry=3.0)
-_NO_IDLE_CONNECTIONS = httpx.Limits(max_keepalive_connections=0)
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
 
@@ -86,15 +86,20 @@ class OctopusXClient:
             )
         headers = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": "prefect-octopusx"}
         hide_queries_in_httpx_logs()
+        tls = httpx.create_ssl_context()  # made once, because it costs some time
         # Creates get a connection of their own each: an idle one may be closed by the server just as we write to it,
-        # and then nobody knows whether the create was read.
-        self._creates = httpx.AsyncClient(
+        # and then nobody knows whether the create was read. And a client of their own: they may run in other threads.
+        self._create_client = partial(
+            httpx.AsyncClient,
             headers=headers,
+            verify=tls,
             timeout=httpx.Timeout(create_timeout, connect=_CONNECT_TIMEOUT),
-            limits=_NO_IDLE_CONNECTIONS,
         )
         self._questions = httpx.AsyncClient(
-            headers=headers, timeout=httpx.Timeout(query_timeout, connect=_CONNECT_TIMEOUT), limits=_IDLE_CONNECTIONS
+            headers=headers,
+            verify=tls,
+            timeout=httpx.Timeout(query_timeout, connect=_CONNECT_TIMEOUT),
+            limits=_IDLE_CONNECTIONS,
         )
 
     async def __aenter__(self) -> Self:
@@ -107,7 +112,6 @@ class OctopusXClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._creates.aclose()
         await self._questions.aclose()
 
     async def create_video(self, request: VideoRequest, *, warn: bool = True) -> VideoTask:
@@ -197,8 +201,9 @@ class OctopusXClient:
             raise InvalidRequest(f"The {what} was not sent: {error}") from None
         for warning in warnings:
             self._logger.warning("%s: %s", request.model, warning)
-        call = self._creates.build_request("POST", self._base_url + path, json=body)
-        answer = await self._send(self._creates, call, lost=SubmissionUncertain, what=f"the {what}")
+        async with self._create_client() as creates:
+            call = creates.build_request("POST", self._base_url + path, json=body)
+            answer = await self._send(creates, call, lost=SubmissionUncertain, what=f"the {what}")
         reply = answer.body
         if httpx.codes.is_success(answer.status) and reply is not None and not _is_refusal(reply):
             task = read_created(reply)

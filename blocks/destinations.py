@@ -35,6 +35,7 @@ class S3Destination(Block):
         sse_kms_key_id: The key for `aws:kms`.
         tags: Tags on each video.
         checksum_algorithm: The checksum that S3 verifies on arrival and keeps.
+        conditional_writes: Whether the store honours `If-None-Match` and `If-Match`.
         concurrency: Parts of one video on their way at once.
 
     Example:
@@ -84,6 +85,10 @@ class S3Destination(Block):
     checksum_algorithm: Literal["CRC32", "SHA1", "SHA256"] | None = Field(
         default="CRC32", description="The checksum that S3 verifies and keeps; none for stores that refuse it."
     )
+    conditional_writes: bool = Field(
+        default=True,
+        description="Whether the store honours conditional writes; turn it off only where it can't, see the docs.",
+    )
     concurrency: int = Field(default=4, ge=1, le=16, description="Parts of 8 MiB of one video on their way at once.")
 
     async def store(self) -> VideoStore:
@@ -111,7 +116,8 @@ class S3Destination(Block):
 
 _STORE_OPTIONS = (
     "bucket", "prefix", "endpoint_url", "region", "addressing_style", "storage_class", "server_side_encryption",
-    "sse_kms_key_id", "tags", "checksum_algorithm", "concurrency",
+    "sse_kms_key_id", "tags", "checksum_algorithm", "conditional_writes",
+    "concurrency",
 )  # fmt: skip
 
 

@@ -1,16 +1,17 @@
 """One prompt becomes one verified video in a bucket."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from prefect import flow, get_run_logger
 from prefect.runtime import deployment, flow_run
+from prefect.states import exception_to_failed_state
 from pydantic import Field
 
-from prefect_octopusx.api import VideoRequest
+from prefect_octopusx.api import SubmissionUncertain, VideoRequest
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination, resolve_destination
 from prefect_octopusx.flows.naming import default_name
-from prefect_octopusx.storage import OnUncertain, RecordState, VideoRecord, check_name
+from prefect_octopusx.storage import LEASE, OnUncertain, RecordState, VideoRecord, check_name
 from prefect_octopusx.tasks import create_video, save_video, wait_for_video
 
 __all__ = ["generate_video"]
@@ -32,6 +33,8 @@ async def generate_video(
     deadline: Annotated[float, Field(gt=0)] | None = None,
     on_uncertain: OnUncertain = "stop",
     retry_failed: bool = False,
+    wait: Literal["process", "none"] = "process",
+    lease: Annotated[float, Field(ge=1, le=600)] = LEASE,
 ) -> VideoRecord:
     """Turn a prompt into a video at the destination: create, wait, save.
 
@@ -49,28 +52,42 @@ async def generate_video(
         deadline: Seconds after the submission at which waiting ends; 3600 by default, 49 hours for off-peak.
         on_uncertain: Where nobody knows whether an earlier create was accepted: `stop`, or `resubmit` at the risk of
             paying twice.
-        retry_failed: Whether to pay for a new attempt at a video that failed.
+        retry_failed: Whether to try anew, and pay for, what failed or was refused.
+        wait: `process` waits here until the video is stored; `none` submits and leaves the rest to `collect_videos`,
+            or to a later run under the same name.
+        lease: Seconds without a sign of life after which other runs take this one for dead while its create is on the
+            way.
 
     Returns:
-        The record, completed: `uri`, `task_id`, `size` in bytes, `sha256`.
+        The record, completed: `uri`, `task_id`, `size` in bytes, `sha256`. Without waiting: submitted, or completed if
+        it was before.
 
     Raises:
+        SubmissionUncertain: Nobody knows whether the create was accepted; the run ends in a state named `Uncertain`.
         OctopusXError: The message says what happened, to which task, and how to go on.
     """
     destination = await resolve_destination(destination)
     if deployment.id and isinstance(destination, LocalDestination):
         _warn_of_a_folder_that_may_vanish(destination.folder)
     name = check_name(name) if name else await default_name(request)
-    record = await create_video(
-        request,
-        name=name,
-        destination=destination,
-        credentials=credentials,
-        on_uncertain=on_uncertain,
-        retry_failed=retry_failed,
-    )
+    try:
+        record = await create_video(
+            request,
+            name=name,
+            destination=destination,
+            credentials=credentials,
+            on_uncertain=on_uncertain,
+            retry_failed=retry_failed,
+            lease=lease,
+        )
+    except SubmissionUncertain as error:
+        # A failed state with a name of its own, to be seen and to be told apart by automations; it raises as usual.
+        return await exception_to_failed_state(error, name="Uncertain")  # type: ignore[return-value]
     if record.state is RecordState.COMPLETED:
         get_run_logger().info("%s: already stored at %s; nothing to do", name, record.uri)
+        return record
+    if wait == "none":
+        get_run_logger().info("%s: submitted, task %s; not waited for", name, record.task_id)
         return record
     task = await wait_for_video(
         record, destination=destination, credentials=credentials, poll_interval=poll_interval, deadline=deadline

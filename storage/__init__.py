@@ -1,6 +1,7 @@
 """The video store: records, S3, a local folder, the checked transfer. No Prefect in here."""
 
-from prefect_octopusx.storage.claims import OnUncertain, failure
+from prefect_octopusx.storage.adoption import adopt
+from prefect_octopusx.storage.claims import OnUncertain, settle_if_dead
 from prefect_octopusx.storage.errors import (
     DestinationError,
     DestinationUnavailable,
@@ -11,10 +12,13 @@ from prefect_octopusx.storage.errors import (
 )
 from prefect_octopusx.storage.journal import complete, current, fail, submit
 from prefect_octopusx.storage.local import LocalStore
-from prefect_octopusx.storage.records import Attempt, RecordState, VideoRecord, check_name
+from prefect_octopusx.storage.pending import pending_videos
+from prefect_octopusx.storage.records import LEASE, Attempt, RecordState, VideoRecord, check_name
 from prefect_octopusx.storage.s3 import S3Options, S3Store
-from prefect_octopusx.storage.store import Entry, VideoStore, VideoWriter
+from prefect_octopusx.storage.saving import save
+from prefect_octopusx.storage.store import Entry, Mark, VideoStore, VideoWriter
 from prefect_octopusx.storage.transfer import StoredVideo, transfer
+from prefect_octopusx.storage.verdicts import failure, uncertain
 
 __all__ = [
     # The record
@@ -24,19 +28,28 @@ __all__ = [
     "check_name",
     # Its transitions
     "submit",
+    "adopt",
     "complete",
     "current",
     "fail",
-    "failure",
     "OnUncertain",
+    "LEASE",
+    # What a record's state means to who asks for its video
+    "failure",
+    "uncertain",
+    # What is not over
+    "pending_videos",
+    "settle_if_dead",
     # Where it is kept
     "VideoStore",
     "VideoWriter",
     "Entry",
+    "Mark",
     "S3Store",
     "S3Options",
     "LocalStore",
     # How a video gets there
+    "save",
     "transfer",
     "StoredVideo",
     # Errors

@@ -1,4 +1,10 @@
-"""Who may send the create of a name: the one whose conditional write of the record succeeds."""
+"""Who may send the create of a name: the one whose conditional write of the record succeeds.
+
+Why it is safe to take a claim for dead by its lease: nothing is sent because of it. A dead claim only becomes
+`uncertain`, which stops every run until a person decides; and if its holder lives after all (it was frozen, say), it
+still may write its task id down over that verdict (see `leases.py`). How long a claim has not been renewed is told by
+the store's own clock, and by this process's from then on; clocks of workers are never compared.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator
@@ -6,13 +12,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from prefect_octopusx.api.client import CREATE_TIMEOUT
-from prefect_octopusx.api.errors import SubmissionUncertain, VideoFailed
+from prefect_octopusx.api.errors import OctopusXError
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, NameTaken, RecordConflict
 from prefect_octopusx.storage.records import RecordState, VideoRecord
 from prefect_octopusx.storage.store import Entry, VideoStore
+from prefect_octopusx.storage.tidying import unmark
+from prefect_octopusx.storage.verdicts import failure, name_taken, refusal, uncertain
 
-__all__ = ["CONFLICT_DELAYS", "WRITE_DELAYS", "Claimant", "OnUncertain", "failure", "sent_at", "uncertain"]
+__all__ = [
+    "CONFLICT_DELAYS",
+    "WRITE_DELAYS",
+    "Claimant",
+    "OnUncertain",
+    "OtherRun",
+    "refuse_foreign_video",
+    "settle_if_dead",
+]
 
 OnUncertain = Literal["stop", "resubmit"]
 
@@ -20,22 +35,20 @@ WRITE_DELAYS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """Seconds between tries of a record's write while the destination is away."""
 CONFLICT_DELAYS = (0.0, 0.05, 0.1, 0.2, 0.4, *(0.8,) * 25)
 """Seconds between tries of a record's write while others write it too."""
-_CLAIM_LIFE = CREATE_TIMEOUT + 60.0
-"""Seconds after which a claim without a task id is nobody's any more: no create takes that long to be answered."""
-_FOLLOW_INTERVAL = 2.0
+_MARK_IS_GOOD_FOR = 600.0  # seconds; much less than the age at which a mark without a claim is removed
 _UNDECIDED = (RecordState.SUBMITTING, RecordState.UNCERTAIN)
 
 
 class Claimant:
     """Takes a name for one run: its `take` returns when it is clear who sends, or raises.
 
-    A claim of another run is followed until it moves, or until it is so old that its run must be dead.
+    A claim of another run is followed until it moves, or until its lease is over.
 
     Args:
         store: Where the record is.
         claim: The record to write, in state submitting, with a token of its own.
         on_uncertain: Whether an undecided create of another run may be sent again.
-        retry_failed: Whether a video that failed in another run may be paid for again.
+        retry_failed: Whether what failed or was refused in another run may be tried anew.
         logger: Where to say what is waited for.
         clock: Returns Unix seconds.
         sleep: Waits some seconds.
@@ -59,8 +72,8 @@ class Claimant:
         self._logger = logger
         self._clock = clock
         self._sleep = sleep
-        self._other = _OtherRun()
-        self._wrote = False
+        self._other = OtherRun()
+        self._marked_at: float | None = None
 
     async def take(self) -> Entry:
         """Return our own claim (submitting: send now), or the record of a video that needs no create.
@@ -68,9 +81,22 @@ class Claimant:
         Raises:
             SubmissionUncertain: Nobody knows whether an earlier create was accepted.
             VideoFailed: The video failed earlier.
+            InvalidRequest: The API refused this request earlier.
             NameTaken: The name belongs to another request, or to a file that no record explains.
             DestinationError: The destination can't be used.
         """
+        try:
+            entry = await self._take()
+        except DestinationError:
+            raise  # a claim of ours may have arrived all the same: its mark stays
+        except OctopusXError:
+            await self._unmark()
+            raise
+        if entry.record.claim != self._claim.claim:
+            await self._unmark()
+        return entry
+
+    async def _take(self) -> Entry:
         troubles = iter(WRITE_DELAYS)
         conflicts = iter(CONFLICT_DELAYS)
         while True:
@@ -80,7 +106,7 @@ class Claimant:
                 await self._sleep(_next_or_give_up(conflicts, error))
             except DestinationUnavailable as error:
                 # A write may have arrived all the same, and only this very claim can be told from another run's.
-                delay = next(troubles, None) if self._wrote else None
+                delay = next(troubles, None) if self._marked_at is not None else None
                 if delay is None:
                     raise
                 self._logger.warning("%s: %s", self._claim.name, error)
@@ -88,42 +114,119 @@ class Claimant:
             else:
                 if entry is not None:
                     return entry
-                await self._sleep(_FOLLOW_INTERVAL)
+                await self._sleep(self._other.next_look)
 
     async def _look(self) -> Entry | None:
         """Look at the record once and do what it calls for; None: another run is at it, look again later."""
         name = self._claim.name
         entry = await self._store.read(name)
         if entry is None:
-            await _refuse_foreign_video(self._store, name)
-            return await self._store.create(self._fresh())
+            await refuse_foreign_video(self._store, name)
+            await self._mark()
+            return await self._settled(await self._store.create(self._fresh()))
         record = entry.record
         if record.claim == self._claim.claim:
             return entry  # a write of ours that seemed to fail
-        _check_request(record, self._claim)
-        if record.state is RecordState.SUBMITTING and self._other.lives(record, now=self._clock()):
+        if not self._is_ours_to_replace(record):
+            raise name_taken(record)
+        if record.state is RecordState.SUBMITTING and self._other.lives(entry, now=self._clock()):
             if self._other.is_new:
                 self._logger.info("%s: another run is submitting it; following", name)
             return None
         if self._may_send(record):
-            return await self._store.replace(entry, self._fresh(earlier=record.superseded()))
+            await self._mark()
+            taken = await self._settled(await self._store.replace(entry, self._fresh(earlier=record.superseded())))
+            await unmark(self._store, record)
+            return taken
+        if record.state is RecordState.SUBMITTING:
+            record = (await self._store.replace(entry, _lost(record))).record
         await _check_state(self._store, record)
         return entry
 
+    async def _settled(self, claimed: Entry) -> Entry:
+        """Make sure that our claim was the last one, where the store itself does not."""
+        if not self._store.settling:
+            return claimed
+        await self._sleep(self._store.settling)
+        found = await self._store.read(self._claim.name)
+        if found is None or found.record.claim != self._claim.claim:
+            raise RecordConflict(f"{self._claim.name} was claimed by another run at the same time.")
+        return claimed
+
     def _fresh(self, **changes: Any) -> VideoRecord:  # noqa: ANN401 - fields of the record
         """Return our claim as of now: its age counts from when it is written, not from when we began to wait."""
-        self._wrote = True
         return self._claim.model_copy(update={"claimed_at": datetime.fromtimestamp(self._clock(), UTC), **changes})
 
+    def _is_ours_to_replace(self, record: VideoRecord) -> bool:
+        """Tell whether the record is of this very request, or of another one that is over without a video."""
+        over = {RecordState.FAILED, RecordState.REFUSED, RecordState.RELEASED}
+        return record.digest == self._claim.digest or record.state in over
+
     def _may_send(self, record: VideoRecord) -> bool:
-        if record.state is RecordState.REFUSED:
+        if record.state is RecordState.RELEASED:
             return True
+        if record.state is RecordState.REFUSED and record.digest != self._claim.digest:
+            return True  # the request was changed; nothing was billed for the first
         # A person's consent is for what other runs left behind, not for each retry of this one.
         if record.flow_run_id is not None and record.flow_run_id == self._claim.flow_run_id:
             return False
-        return (record.state is RecordState.FAILED and self._retry_failed) or (
+        return (record.state in {RecordState.FAILED, RecordState.REFUSED} and self._retry_failed) or (
             record.state in _UNDECIDED and self._on_uncertain == "resubmit"
         )
+
+    async def _mark(self) -> None:
+        if self._marked_at is None or self._clock() - self._marked_at > _MARK_IS_GOOD_FOR:
+            await self._store.mark(self._claim.name, self._claim.claim)
+            self._marked_at = self._clock()
+
+    async def _unmark(self) -> None:
+        if self._marked_at is not None:
+            await unmark(self._store, self._claim)
+
+
+@dataclass
+class OtherRun:
+    """Another run that holds the claim. It lives as long as it renews it."""
+
+    version: str = ""
+    renewed_at: float = 0.0
+    """In Unix seconds of this process's clock."""
+    lease: float = 0.0
+    looks: int = 0
+
+    def lives(self, entry: Entry, *, now: float) -> bool:
+        """Tell whether the lease of this claim still holds."""
+        self.looks += 1
+        if entry.version != self.version:
+            self.version = entry.version
+            self.renewed_at = now - entry.age
+            self.lease = entry.record.lease
+        return now - self.renewed_at < self.lease
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this was the first look."""
+        return self.looks == 1
+
+    @property
+    def next_look(self) -> float:
+        """Seconds until a look may find something new."""
+        return min(2.0, self.lease / 4)
+
+
+async def settle_if_dead(store: VideoStore, entry: Entry) -> VideoRecord:
+    """Return the record; a claim whose lease was over when it was read becomes uncertain."""
+    record = entry.record
+    if record.state is not RecordState.SUBMITTING or entry.age < record.lease:
+        return record
+    try:
+        return (await store.replace(entry, _lost(record))).record
+    except RecordConflict:  # its run lives after all
+        return record
+
+
+def _lost(record: VideoRecord) -> VideoRecord:
+    return record.moved(RecordState.UNCERTAIN, error="A run ended, or lost its destination, while it sent the create")
 
 
 def _next_or_give_up(delays: Iterator[float], error: RecordConflict) -> float:
@@ -136,25 +239,13 @@ def _next_or_give_up(delays: Iterator[float], error: RecordConflict) -> float:
     return delay
 
 
-@dataclass
-class _OtherRun:
-    """Another run that holds the claim. It lives while its claim is young, by its clock and by our own patience."""
+async def refuse_foreign_video(store: VideoStore, name: str) -> None:
+    """Refuse a name under which a file lies that no record explains.
 
-    claim: str = ""
-    looks: int = 0
-
-    def lives(self, record: VideoRecord, *, now: float) -> bool:
-        self.looks = self.looks + 1 if record.claim == self.claim else 1
-        self.claim = record.claim
-        age = now - record.claimed_at.timestamp()
-        return age < _CLAIM_LIFE and self.looks * _FOLLOW_INTERVAL < _CLAIM_LIFE
-
-    @property
-    def is_new(self) -> bool:
-        return self.looks == 1
-
-
-async def _refuse_foreign_video(store: VideoStore, name: str) -> None:
+    Raises:
+        NameTaken: There is one.
+        RecordConflict: It was claimed and stored just now.
+    """
     if not await store.has_video(name):
         return
     if await store.read(name) is not None:
@@ -165,52 +256,16 @@ async def _refuse_foreign_video(store: VideoStore, name: str) -> None:
     )
 
 
-def _check_request(record: VideoRecord, claim: VideoRecord) -> None:
-    """Refuse another request under the name, unless the first one is over: refused or failed."""
-    if record.digest == claim.digest or record.state in {RecordState.REFUSED, RecordState.FAILED}:
-        return
-    raise NameTaken(
-        f"name: {record.name!r} already stands for another request ({record.model}, {record.state}, sent "
-        f"{sent_at(record)}). A name is paid for once: give the new request a name of its own, or remove "
-        f"{record.name}.json and {record.name}.mp4 from the destination to make it anew",
-        task_id=record.task_id,
-    )
-
-
 async def _check_state(store: VideoStore, record: VideoRecord) -> None:
     if record.state in _UNDECIDED:
         raise uncertain(record)
     if record.state is RecordState.FAILED:
         raise failure(record)
+    if record.state is RecordState.REFUSED:
+        raise refusal(record)
     if record.state is RecordState.COMPLETED and not await store.has_video(record.name):
         raise DestinationError(
             f"{record.name}: its record says that it is stored, but {store.uri(record.name)} is gone. Put the file "
             f"back, or remove {record.name}.json to make the video anew, and pay for it again",
             task_id=record.task_id,
         )
-
-
-def uncertain(record: VideoRecord) -> SubmissionUncertain:
-    """Return the error for a create that nobody knows the fate of: what was sent, when, and the ways on."""
-    reason = record.error or f"A run ended while it sent the create of {record.model}. The video may be in the making"
-    return SubmissionUncertain(
-        f"{record.name}: {reason}. Sent {sent_at(record)}, digest {record.digest[:12]}. Nothing is sent again by "
-        "itself: look for it in the OctopusX dashboard. If it is there, take its task id over (docs/records.md shows "
-        'how); if it is not, run again with `on_uncertain="resubmit"`',
-        code=record.error_code,
-    )
-
-
-def failure(record: VideoRecord) -> VideoFailed:
-    """Return the error for a video that failed."""
-    return VideoFailed(
-        f"{record.name}: {record.model} failed, task {record.task_id}: {record.error}. "
-        "To pay for a new attempt, run it again with `retry_failed=True`, or under another name",
-        task_id=record.task_id,
-        code=record.error_code,
-    )
-
-
-def sent_at(record: VideoRecord) -> str:
-    """Return when the create was sent, for messages."""
-    return f"{record.submitted_at or record.claimed_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -13,20 +13,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect_octopusx.api.client import OctopusXClient
-from prefect_octopusx.api.errors import OctopusXError, SubmissionUncertain
+from prefect_octopusx.api.errors import InvalidRequest, OctopusXError, SubmissionUncertain
 from prefect_octopusx.api.replies import TaskState, VideoTask
 from prefect_octopusx.api.requests import VideoRequest
-from prefect_octopusx.storage.claims import CONFLICT_DELAYS, WRITE_DELAYS, Claimant, OnUncertain, failure, uncertain
+from prefect_octopusx.storage.claims import CONFLICT_DELAYS, Claimant, OnUncertain
 from prefect_octopusx.storage.errors import (
-    DestinationError,
     DestinationUnavailable,
     NameTaken,
     RecordConflict,
     RecordNotWritten,
 )
-from prefect_octopusx.storage.records import RecordState, VideoRecord, check_name
+from prefect_octopusx.storage.leases import HeldClaim
+from prefect_octopusx.storage.records import LEASE, RecordState, VideoRecord, check_name
 from prefect_octopusx.storage.store import Entry, VideoStore
-from prefect_octopusx.storage.threads import to_the_end
+from prefect_octopusx.storage.threads import in_own_loop, to_the_end
+from prefect_octopusx.storage.tidying import tidy, unmark
+from prefect_octopusx.storage.verdicts import failure, uncertain
 
 __all__ = ["complete", "current", "fail", "submit"]
 
@@ -40,13 +42,14 @@ async def submit(
     flow_run_id: str | None = None,
     on_uncertain: OnUncertain = "stop",
     retry_failed: bool = False,
+    lease: float = LEASE,
     logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> VideoRecord:
     """Make sure that the video `name` was submitted, once, and return its record: submitted, or already completed.
 
-    Sends a create only if no record says that one was sent; a refused one may be sent again.
+    Sends a create only if no record says that one was sent, or if that one surely did not get through.
 
     Args:
         store: Where the record is kept.
@@ -56,7 +59,8 @@ async def submit(
         flow_run_id: Noted in the record.
         on_uncertain: `resubmit` sends again where nobody knows whether an earlier create was accepted, at the risk of
             paying twice; `stop` raises.
-        retry_failed: Whether to pay for a new attempt at a video that failed.
+        retry_failed: Whether to try anew, and pay for, what failed or was refused.
+        lease: Seconds without a renewal after which others take this run for dead while its create is on the way.
         logger: Where to say what was found.
         clock: Returns Unix seconds.
         sleep: Waits some seconds.
@@ -67,19 +71,23 @@ async def submit(
         NameTaken: The name belongs to another request.
         RecordNotWritten: It was submitted, but its task id could not be written down; the error carries it.
         DestinationError: The destination can't be used. Nothing was sent.
-        OctopusXError: The create was refused; the record says so, and a later run may send again.
+        InvalidRequest: The API refused the request, now or earlier; the record says so.
+        OctopusXError: The create did not get through; the record says so, and a later run sends it.
         ValueError: The name can't name a video.
     """
     logger = logger or logging.getLogger(__name__)
-    claim = _draft(request, check_name(name), flow_run_id, clock())
+    claim = _draft(request, check_name(name), flow_run_id, lease, clock())
     entry = await Claimant(
         store, claim, on_uncertain=on_uncertain, retry_failed=retry_failed, logger=logger, clock=clock, sleep=sleep
     ).take()
     if entry.record.state is not RecordState.SUBMITTING:
         logger.info("%s: found %s, task %s", name, entry.record.state, entry.record.task_id)
+        if entry.record.state is RecordState.COMPLETED:
+            await tidy(store, entry.record)  # the run that completed it may have died just then
         return entry.record
-    # From here to the written id, being cancelled would lose a paid video: the cancellation waits.
-    return await to_the_end(_send(store, client, request, entry, logger=logger, clock=clock, sleep=sleep))
+    # From here to the written id, being cancelled or terminated would lose a paid video: both have to wait.
+    held = HeldClaim(store, entry, logger=logger, sleep=sleep)
+    return await to_the_end(in_own_loop(_send(store, client, request, held, logger=logger, clock=clock)))
 
 
 async def complete(
@@ -90,19 +98,15 @@ async def complete(
     Raises:
         RecordConflict: The name stands for another task by now.
     """
-    return await _settle(
-        store,
-        record,
-        lambda record: record.moved(
-            RecordState.COMPLETED,
-            uri=uri,
-            size=size,
-            sha256=sha256,
-            completed_at=_utc(clock()),
-            error=None,
-            error_code=None,
-        ),
-    )
+    mark = {
+        "uri": uri,
+        "size": size,
+        "sha256": sha256,
+        "completed_at": _utc(clock()),
+        "error": None,
+        "error_code": None,
+    }
+    return await _settle(store, record, lambda record: record.moved(RecordState.COMPLETED, **mark))
 
 
 async def fail(store: VideoStore, record: VideoRecord, task: VideoTask) -> VideoRecord:
@@ -111,16 +115,13 @@ async def fail(store: VideoStore, record: VideoRecord, task: VideoTask) -> Video
     Raises:
         RecordConflict: The name stands for another task by now.
     """
-    return await _settle(
-        store,
-        record,
-        lambda record: record.moved(
-            RecordState.FAILED, error=task.error or "the API gave no reason", error_code=task.error_code
-        ),
-    )
+    reason = {"error": task.error or "the API gave no reason", "error_code": task.error_code}
+    failed = await _settle(store, record, lambda record: record.moved(RecordState.FAILED, **reason))
+    await unmark(store, failed)
+    return failed
 
 
-def _draft(request: VideoRequest, name: str, flow_run_id: str | None, now: float) -> VideoRecord:
+def _draft(request: VideoRequest, name: str, flow_run_id: str | None, lease: float, now: float) -> VideoRecord:
     return VideoRecord(
         name=name,
         state=RecordState.SUBMITTING,
@@ -129,6 +130,7 @@ def _draft(request: VideoRequest, name: str, flow_run_id: str | None, now: float
         request=request.recorded(),
         digest=request.digest,
         off_peak=request.is_off_peak,
+        lease=lease,
         flow_run_id=flow_run_id,
         claimed_at=_utc(now),
     )
@@ -138,66 +140,69 @@ async def _send(
     store: VideoStore,
     client: OctopusXClient,
     request: VideoRequest,
-    entry: Entry,
+    held: HeldClaim,
     *,
     logger: "logging.Logger | logging.LoggerAdapter[Any]",
     clock: Callable[[], float],
-    sleep: Callable[[float], Awaitable[None]],
 ) -> VideoRecord:
-    claim = entry.record
+    claim = held.record
+    # A native retry of a create that did not get through does not warn again.
+    first = all(attempt.digest != claim.digest for attempt in claim.earlier)
     try:
-        # A native retry of a refused create does not warn again.
-        first = all(attempt.digest != claim.digest for attempt in claim.earlier)
-        task = await client.create_video(request, warn=first)
+        async with held.renewing():
+            task = await client.create_video(request, warn=first)
     except OctopusXError as error:
-        state = RecordState.UNCERTAIN if isinstance(error, SubmissionUncertain) else RecordState.REFUSED
-        noted = claim.moved(state, error=str(error), error_code=error.code)
-        try:
-            await store.replace(entry, noted)
-        except (DestinationError, RecordConflict) as trouble:
-            logger.warning("%s: could not note in the record that the create was %s: %s", claim.name, state, trouble)
+        noted = await _note_error(store, held, error, logger)
         if isinstance(error, SubmissionUncertain):
             raise uncertain(noted) from error
         raise
     logger.info("%s: submitted %s, task %s", claim.name, claim.model, task.id)
-    submitted = claim.moved(
-        RecordState.SUBMITTED, task_id=task.id, alt_ids=task.alt_ids, submitted_at=_utc(clock()), error=None
-    )
-    entry = await _write_down(store, entry, submitted, logger=logger, sleep=sleep)
+    found = {"task_id": task.id, "alt_ids": task.alt_ids, "submitted_at": _utc(clock()), "renewed_at": None}
+    record = (await _write_down(held, claim.moved(RecordState.SUBMITTED, **found), logger)).record
     if task.state is TaskState.FAILED:
-        raise failure(await fail(store, entry.record, task))
-    return entry.record
+        raise failure(await fail(store, record, task))
+    return record
+
+
+async def _note_error(
+    store: VideoStore, held: HeldClaim, error: OctopusXError, logger: "logging.Logger | logging.LoggerAdapter[Any]"
+) -> VideoRecord:
+    """Write down why there is no task id, and so what a later run may do."""
+    state = RecordState.RELEASED
+    if isinstance(error, SubmissionUncertain):
+        state = RecordState.UNCERTAIN
+    elif isinstance(error, InvalidRequest):
+        state = RecordState.REFUSED
+    noted = held.record.moved(state, error=str(error), error_code=error.code, renewed_at=None)
+    try:
+        await held.write(noted)
+    except OctopusXError as trouble:
+        logger.warning("%s: could not note in the record that the create was %s: %s", noted.name, state, trouble)
+    else:
+        if not state.is_pending:
+            await unmark(store, noted)
+    return noted
 
 
 async def _write_down(
-    store: VideoStore,
-    entry: Entry,
-    submitted: VideoRecord,
-    *,
-    logger: "logging.Logger | logging.LoggerAdapter[Any]",
-    sleep: Callable[[float], Awaitable[None]],
+    held: HeldClaim, submitted: VideoRecord, logger: "logging.Logger | logging.LoggerAdapter[Any]"
 ) -> Entry:
-    """Write a task id that is paid for, as stubbornly as is sensible."""
-    problem: OctopusXError
-    for delay in (*WRITE_DELAYS, None):
-        try:
-            return await store.replace(entry, submitted)
-        except OctopusXError as error:
-            problem = error
-            if delay is None or isinstance(error, RecordConflict):
-                break
-            logger.warning("%s: task %s is not written down yet: %s", submitted.name, submitted.task_id, error)
-            await sleep(delay)
-    left = (
-        "The name belongs to whoever wrote the record meanwhile"
-        if isinstance(problem, RecordConflict)
-        else "The record still says that a create is on its way, so nothing is sent again by itself"
-    )
-    raise RecordNotWritten(
-        f"{submitted.name}: task {submitted.task_id} was submitted and is paid for, but its record could not be "
-        f"written ({problem}). Note this task id: docs/records.md shows how to take it over. {left}",
-        task_id=submitted.task_id,
-    ) from problem
+    """Write a task id that is paid for; if that can't be, say it as loudly as can be."""
+    try:
+        return await held.write(submitted)
+    except OctopusXError as problem:
+        left = (
+            "The name belongs to whoever wrote the record meanwhile"
+            if isinstance(problem, RecordConflict)
+            else "The record still says that a create is on its way, so nothing is sent again by itself"
+        )
+        error = RecordNotWritten(
+            f"{submitted.name}: task {submitted.task_id} was submitted and is paid for, but its record could not be "
+            f"written ({problem}). Note this task id: `adopt_video` takes it over, under this name or another. {left}",
+            task_id=submitted.task_id,
+        )
+        logger.error("%s", error)  # noqa: TRY400 - no traceback; a cancelled run shows nothing but its log
+        raise error from problem
 
 
 async def current(store: VideoStore, record: VideoRecord) -> Entry:

@@ -4,7 +4,8 @@ It is journal, lock, provenance and receipt in one::
 
     (none) --claim--> submitting --id known--> submitted --> completed
                           |                        '-------> failed     (the API's final word)
-                          |-- refused for sure ----> refused            (may be sent again)
+                          |-- refused for good ----> refused            (the same request is not sent again by itself)
+                          |-- did not get through -> released           (the next run sends it)
                           '-- no certain answer ---> uncertain          (never sent again by itself)
 
 A record never holds a key, a signed URL or an inline image.
@@ -21,7 +22,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefect_octopusx.storage.errors import RecordInvalid
 
-__all__ = ["Attempt", "RecordState", "VideoRecord", "check_name"]
+__all__ = ["LEASE", "Attempt", "RecordState", "VideoRecord", "check_name"]
+
+
+LEASE = 60.0
+"""Seconds; the usual lease of a claim. It is renewed four times as often."""
 
 
 class RecordState(StrEnum):
@@ -36,9 +41,16 @@ class RecordState(StrEnum):
     FAILED = "failed"
     """The API's final word: the video failed."""
     REFUSED = "refused"
-    """The create was refused for sure: nothing was submitted, nothing is billed."""
+    """The API refused this very request for good: nothing was submitted, nothing is billed."""
+    RELEASED = "released"
+    """The create did not get through (busy, key, quota, network): nothing was submitted, nothing is billed."""
     UNCERTAIN = "uncertain"
     """The create got no certain answer: it may be in the making and billed."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether something is still to be done or decided; the index of pending videos holds just these."""
+        return self in {RecordState.SUBMITTING, RecordState.SUBMITTED, RecordState.UNCERTAIN}
 
 
 class Attempt(BaseModel):
@@ -48,6 +60,8 @@ class Attempt(BaseModel):
 
     state: RecordState
     digest: str
+    claim: str | None = None
+    flow_run_id: str | None = None
     task_id: str | None = None
     claimed_at: datetime
     submitted_at: datetime | None = None
@@ -72,6 +86,8 @@ class VideoRecord(BaseModel):
     digest: str = Field(description="SHA-256 of `request` in canonical JSON, in hex.")
     off_peak: bool = False
     claim: str = Field(default_factory=lambda: uuid4().hex, description="Who holds the right to send: a random token.")
+    lease: float = Field(default=LEASE, description="Seconds without a renewal after which its holder must be dead.")
+    renewed_at: datetime | None = Field(default=None, description="When the claim's holder last showed that it lives.")
     flow_run_id: str | None = None
     task_id: str | None = Field(default=None, description="The id from the create reply, verbatim.")
     alt_ids: tuple[str, ...] = Field(default=(), description="Other ids in the create reply.")

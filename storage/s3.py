@@ -4,15 +4,18 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, closing, suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, RecordConflict
 from prefect_octopusx.storage.records import VideoRecord, check_name
 from prefect_octopusx.storage.s3_client import ChecksumAlgorithm, S3Options, open_client
+from prefect_octopusx.storage.s3_conditions import check_conditions
 from prefect_octopusx.storage.s3_errors import explaining, status_of
 from prefect_octopusx.storage.s3_upload import S3Upload
-from prefect_octopusx.storage.store import Entry, VideoStore, VideoWriter
+from prefect_octopusx.storage.store import Entry, Mark, VideoStore, VideoWriter
 from prefect_octopusx.storage.threads import to_the_end
 
 if TYPE_CHECKING:
@@ -20,18 +23,21 @@ if TYPE_CHECKING:
 
 __all__ = ["ChecksumAlgorithm", "S3Options", "S3Store"]
 
+_INDEX = ".pending/"
 _PAUSES = (0.0, 0.1, 0.2, 0.4)  # seconds before each try of a write that meets another one
 
 
 class S3Store(VideoStore):
     """A bucket, or a folder in it. It may be shared by any number of machines.
 
-    The claim of a record rests on `PutObject` with `If-None-Match` and `If-Match`: the server must honour them. It
-    rests on nothing else; CompleteMultipartUpload is not reliably conditional anywhere but on AWS.
+    The claim of a record rests on `PutObject` with `If-None-Match` and `If-Match`: the server must honour them, and is
+    tried once in each process. It rests on nothing else; CompleteMultipartUpload is not reliably conditional anywhere
+    but on AWS. Without `conditional_writes` a record is read before it is written, and a claim again a while after.
     """
 
     def __init__(self, options: S3Options) -> None:
         self.options = options
+        self.settling = 0.0 if options.conditional_writes else 2.0
         self._made: S3Client | None = None
         self._making = threading.Lock()
 
@@ -45,8 +51,7 @@ class S3Store(VideoStore):
         stored = await asyncio.to_thread(self._get, key)
         if stored is None:
             return None
-        data, version = stored
-        return Entry(VideoRecord.from_json(data, where=self._address(key)), version)
+        return Entry(VideoRecord.from_json(stored.data, where=self._address(key)), stored.version, stored.age)
 
     async def create(self, record: VideoRecord) -> Entry:
         """Write the first record of a name, atomically.
@@ -54,15 +59,41 @@ class S3Store(VideoStore):
         After a `DestinationUnavailable` it may have been written all the same. Creating the very same record again
         is then a success, not a conflict.
         """
+        if not self.options.conditional_writes:
+            return await asyncio.to_thread(self._put_checked, record, None)
         return await asyncio.to_thread(self._put_record, record, {"IfNoneMatch": "*"})
 
     async def replace(self, entry: Entry, record: VideoRecord) -> Entry:
         """Write `record` in place of `entry`, if nobody changed it in between; repeatable like `create`."""
+        if not self.options.conditional_writes:
+            return await asyncio.to_thread(self._put_checked, record, entry.version)
         return await asyncio.to_thread(self._put_record, record, {"IfMatch": entry.version})
 
     async def has_video(self, name: str) -> bool:
         """Tell whether an object lies under the video's key."""
         return await asyncio.to_thread(self._exists, self._video(name))
+
+    async def mark(self, name: str, claim: str) -> None:
+        """Enter a claim into the index: an empty object `.pending/NAME.CLAIM`."""
+        await asyncio.to_thread(self._put_mark, self._mark(name, claim))
+
+    async def unmark(self, name: str, claim: str) -> None:
+        """Remove a claim from the index."""
+        await asyncio.to_thread(self._delete, self._mark(name, claim))
+
+    async def pending(self) -> AsyncIterator[Mark]:
+        """Read the index, in the order of the names, a page of 1,000 at a time."""
+        token: str | None = None
+        while True:
+            marks, token = await asyncio.to_thread(self._list_marks, token)
+            for mark in marks:
+                yield mark
+            if not token:
+                return
+
+    async def sweep(self, name: str) -> None:
+        """Abort every unfinished upload of the video."""
+        await asyncio.to_thread(self._abort_uploads, self._video(name))
 
     @asynccontextmanager
     async def writer(self, name: str) -> AsyncIterator[VideoWriter]:
@@ -79,6 +110,9 @@ class S3Store(VideoStore):
 
     def _record(self, name: str) -> str:
         return self.options.key(check_name(name), ".json")
+
+    def _mark(self, name: str, claim: str) -> str:
+        return self.options.key(f"{_INDEX}{check_name(name)}", f".{claim}")
 
     def _address(self, key: str) -> str:
         return f"s3://{self.options.bucket}/{key}"
@@ -97,8 +131,8 @@ class S3Store(VideoStore):
                         ) from None
             return self._made
 
-    def _get(self, key: str) -> tuple[bytes, str] | None:
-        """Return an object's bytes and ETag, None if there is none."""
+    def _get(self, key: str) -> "_Stored | None":
+        """Return an object, None if there is none."""
         client = self._client("GetObject", key)
         with explaining(self.options, "GetObject", key):
             try:
@@ -106,7 +140,7 @@ class S3Store(VideoStore):
             except client.exceptions.NoSuchKey:
                 return None
             with closing(reply["Body"]) as body:
-                return body.read(), reply["ETag"]
+                return _Stored(body.read(), reply["ETag"], _age(reply["LastModified"], reply))
 
     def _exists(self, key: str) -> bool:
         """Tell whether there is an object.
@@ -134,7 +168,7 @@ class S3Store(VideoStore):
         """
         key, data = self._record(record.name), record.to_json()
         client = self._client("PutObject", key)
-        arguments = {**condition, **self.options.encryption(), **self.options.checksum(data)}
+        arguments = {**condition, **self._of_small(data)}
         with explaining(self.options, "PutObject", key):
             for pause in _PAUSES:
                 time.sleep(pause)
@@ -157,6 +191,87 @@ class S3Store(VideoStore):
                     "help."
                 )
         stored = self._get(key)
-        if stored is not None and stored[0] == data:
-            return Entry(record, stored[1])
-        raise RecordConflict(f"{self._address(key)} was written or removed by somebody else first. Read it again.")
+        if stored is not None and stored.data == data:
+            return Entry(record, stored.version)
+        raise self._conflict(key)
+
+    def _put_checked(self, record: VideoRecord, version: str | None) -> Entry:
+        """Write the record if it has this version (None: if there is none), as far as a look before can tell."""
+        key, data = self._record(record.name), record.to_json()
+        stored = self._get(key)
+        if stored is not None and stored.data == data:
+            return Entry(record, stored.version)
+        if (stored.version if stored else None) != version:
+            raise self._conflict(key)
+        client = self._client("PutObject", key)
+        with explaining(self.options, "PutObject", key):
+            reply = client.put_object(
+                Bucket=self.options.bucket,
+                Key=key,
+                Body=data,
+                ContentType="application/json",
+                **self._of_small(data),
+            )
+        return Entry(record, reply["ETag"])
+
+    def _conflict(self, key: str) -> RecordConflict:
+        return RecordConflict(f"{self._address(key)} was written or removed by somebody else first. Read it again.")
+
+    def _of_small(self, data: bytes) -> dict[str, Any]:
+        """Return the arguments of a record or a mark."""
+        return {**self.options.encryption(), **self.options.checksum(data)}
+
+    def _put_mark(self, key: str) -> None:
+        client = self._client("PutObject", key)
+        with explaining(self.options, "PutObject", key):
+            client.put_object(Bucket=self.options.bucket, Key=key, Body=b"", **self._of_small(b""))
+        if not self.options.conditional_writes:
+            return
+        try:
+            check_conditions(client, self.options, key)
+        except DestinationError:
+            self._delete(key)
+            raise
+
+    def _delete(self, key: str) -> None:
+        client = self._client("DeleteObject", key)
+        with explaining(self.options, "DeleteObject", key):
+            client.delete_object(Bucket=self.options.bucket, Key=key)
+
+    def _list_marks(self, token: str | None) -> tuple[list[Mark], str | None]:
+        """Return a page of the index, and where the next one begins."""
+        start = self.options.key(_INDEX, "")
+        client = self._client("ListObjectsV2", start)
+        more: dict[str, Any] = {"ContinuationToken": token} if token else {}
+        with explaining(self.options, "ListObjectsV2", start):
+            page = client.list_objects_v2(Bucket=self.options.bucket, Prefix=start, **more)
+        marks = []
+        for found in page.get("Contents", []):
+            name, dot, claim = found["Key"].removeprefix(start).rpartition(".")
+            if dot:
+                marks.append(Mark(name, claim, _age(found["LastModified"], page)))
+        return marks, page.get("NextContinuationToken")
+
+    def _abort_uploads(self, key: str) -> None:
+        client = self._client("ListMultipartUploads", key)
+        with explaining(self.options, "ListMultipartUploads", key):
+            for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=self.options.bucket, Prefix=key):
+                for upload in page.get("Uploads", []):
+                    if upload["Key"] == key:
+                        # Its own run may have ended it just now.
+                        with suppress(client.exceptions.NoSuchUpload, client.exceptions.NoSuchKey):
+                            client.abort_multipart_upload(
+                                Bucket=self.options.bucket, Key=key, UploadId=upload["UploadId"]
+                            )
+
+
+class _Stored(NamedTuple):
+    data: bytes
+    version: str
+    age: float
+
+
+def _age(modified: datetime, reply: Any) -> float:  # noqa: ANN401 - any answer of boto3
+    """Return the seconds since a change, both by the server's clock, to a second; 0 where it does not tell."""
+    date = reply["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return max(0.0, (parsedate_to_datetime(date) - modified).total_seconds()) if date else 0.0

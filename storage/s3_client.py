@@ -46,6 +46,9 @@ class S3Options:
     """What the server checks what it got with; None for servers that know none of it."""
     addressing_style: Literal["path", "virtual"] | None = None
     """None: `path` where there is an `endpoint_url`, else boto3 decides."""
+    conditional_writes: bool = True
+    """Whether the server honours `If-None-Match` and `If-Match` on PutObject, as the claim of a record needs it. If
+    not, writes are checked before and claims afterwards, which leaves a small risk where two runs start at once."""
     concurrency: int = 4
     """How many parts of a video are sent at the same time."""
     part_size: int = 8 * MIB

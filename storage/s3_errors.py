@@ -18,8 +18,9 @@ _KEYS = (
     "this endpoint."
 )
 _RIGHTS = (
-    "Allow these credentials s3:GetObject, s3:PutObject, s3:AbortMultipartUpload and s3:ListBucket on the bucket "
-    "(without s3:ListBucket, S3 answers like this for what does not exist yet)."
+    "Allow these credentials s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket and "
+    "s3:ListBucketMultipartUploads on the bucket (without s3:ListBucket, S3 answers like this for what does not exist "
+    "yet)."
 )
 _REGION = "Correct `region` or `endpoint_url`."
 _LATER = "Trying again may help."
@@ -53,7 +54,7 @@ _BY_CODE = {
 _PASSING = {
     "BadDigest",
     "InvalidDigest",
-    "NoSuchUpload",
+    "NoSuchUpload",  # another run stored the video and swept this upload away
     "OperationAborted",
     "RequestTimeout",
     "SlowDown",

@@ -133,8 +133,8 @@ class S3Upload:
             with explaining(self._options, "AbortMultipartUpload", self._key):
                 try:
                     self._client.abort_multipart_upload(**self._upload())
-                except self._client.exceptions.NoSuchUpload:
-                    return
+                except (self._client.exceptions.NoSuchUpload, self._client.exceptions.NoSuchKey):
+                    return  # completed after all, and the answer was lost; or swept by another run
         except DestinationError as error:
             # Not raised: it would hide why there is something to abort.
             _logger.warning(

@@ -1,12 +1,13 @@
 """What every place for videos can do; `s3.py` and `local.py` do it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from prefect_octopusx.storage.records import VideoRecord
 
-__all__ = ["Entry", "VideoStore", "VideoWriter"]
+__all__ = ["Entry", "Mark", "VideoStore", "VideoWriter"]
 
 
 class Entry(NamedTuple):
@@ -14,6 +15,18 @@ class Entry(NamedTuple):
 
     record: VideoRecord
     version: str
+    age: float = 0.0
+    """Seconds since it was last written when it was read, by the store's own clock; 0 where the store does not tell."""
+
+
+class Mark(NamedTuple):
+    """An entry of the index of pending videos: this claim of this name may have work left."""
+
+    name: str
+    """Empty where the mark itself was only half written; its claim was not written then."""
+    claim: str
+    age: float
+    """Seconds since it was written, by the store's own clock."""
 
 
 class VideoWriter(Protocol):
@@ -27,11 +40,17 @@ class VideoWriter(Protocol):
 
 
 class VideoStore(ABC):
-    """A place where each `NAME.mp4` has its record `NAME.json` beside it.
+    """A place where each `NAME.mp4` has its record `NAME.json` beside it, with an index of the pending ones.
+
+    The index lies under `.pending/`. A name's mark is written before its claim and removed after its record has come to
+    an end, each claim has a mark of its own: so whatever dies in between, no pending record is without its mark.
 
     Every method raises `DestinationError` (or its retryable kind, `DestinationUnavailable`) where the place can't be
     used, naming the place, the reason and the way on.
     """
+
+    settling: float = 0.0
+    """Seconds until a claim just written is surely the last one; 0 where writes are atomic on condition."""
 
     @abstractmethod
     def uri(self, name: str) -> str:
@@ -66,6 +85,25 @@ class VideoStore(ABC):
     @abstractmethod
     async def has_video(self, name: str) -> bool:
         """Tell whether a video (or any file) lies under the name."""
+
+    @abstractmethod
+    async def mark(self, name: str, claim: str) -> None:
+        """Enter a claim into the index; again, to make its mark young."""
+
+    @abstractmethod
+    async def unmark(self, name: str, claim: str) -> None:
+        """Remove a claim from the index; nothing happens where it is not there."""
+
+    @abstractmethod
+    def pending(self) -> AsyncIterator[Mark]:
+        """Read the index. It holds every pending record, and some that are over."""
+
+    @abstractmethod
+    async def sweep(self, name: str) -> None:
+        """Remove what broken transfers of a completed video left: unfinished uploads, part files.
+
+        A transfer that is still alive fails; its caller finds the record completed.
+        """
 
     @abstractmethod
     def writer(self, name: str) -> AbstractAsyncContextManager[VideoWriter]:

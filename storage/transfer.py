@@ -1,7 +1,7 @@
 """From a stream of bytes to a stored video: checked while it flows, and seen only once every check has passed."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from prefect_octopusx.api.errors import DownloadError
@@ -28,6 +28,7 @@ async def transfer(
     *,
     declared_length: int | None,
     content_type: str | None,
+    before_commit: Callable[[], Awaitable[None]] | None = None,
 ) -> StoredVideo:
     """Store `chunks` as the video `name`, in place of an earlier one, if they are a whole mp4; else leave nothing.
 
@@ -40,6 +41,7 @@ async def transfer(
         declared_length: How many bytes the sender announced (`Content-Length`), None if it did not.
         content_type: The sender's `Content-Type`, None or empty if there was none. Only those that can't be a video
             are refused; what it is, the bytes tell.
+        before_commit: Awaited once every check has passed; if it raises, nothing is stored.
 
     Raises:
         DownloadError: What came is not a whole mp4.
@@ -62,6 +64,8 @@ async def transfer(
         if declared_length is not None and 0 < size < declared_length:
             raise DownloadError(f"the video is cut: {declared_length} bytes were declared, {size} arrived.")
         check.finish()
+        if before_commit is not None:
+            await before_commit()
         await writer.commit()
     return StoredVideo(store.uri(name), size, digest.hexdigest())
 

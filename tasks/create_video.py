@@ -4,11 +4,12 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
-from prefect_octopusx.api import VideoRequest
+from prefect_octopusx.api import SubmissionUncertain, VideoRequest
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
-from prefect_octopusx.storage import OnUncertain, VideoRecord, submit
+from prefect_octopusx.storage import LEASE, OnUncertain, VideoRecord, submit
 from prefect_octopusx.tasks.retries import resend_is_safe
 from prefect_octopusx.tasks.runs import flow_run_id
+from prefect_octopusx.tasks.uncertainty import show_uncertain
 
 __all__ = ["create_video"]
 
@@ -32,6 +33,7 @@ async def create_video(
     credentials: OctopusXCredentials | None = None,
     on_uncertain: OnUncertain = "stop",
     retry_failed: bool = False,
+    lease: float = LEASE,
 ) -> VideoRecord:
     """Make sure that the video `name` is submitted, and paid for, once: `POST /v1/video/create`.
 
@@ -44,27 +46,37 @@ async def create_video(
         destination: Where record and video go; by default `s3-destination/default`, else the folder `videos`.
         credentials: The API key; by default `octopusx-credentials/default` and the other ways of `resolve_credentials`.
         on_uncertain: `resubmit` sends again where nobody knows whether an earlier create was accepted.
-        retry_failed: Whether to pay for a new attempt at a video that failed.
+        retry_failed: Whether to try anew, and pay for, what failed or was refused.
+        lease: Seconds, 1 to 600, without a sign of life after which other runs take this one for dead while its create
+            is on the way.
 
     Returns:
         The record, `submitted` or `completed`.
 
     Raises:
-        SubmissionUncertain: Nobody knows whether a create was accepted. Never retried by itself.
+        SubmissionUncertain: Nobody knows whether a create was accepted. Never retried by itself. An artifact says what
+            was sent, when, and how to go on.
         VideoFailed: It failed earlier, and `retry_failed` is off.
         NameTaken: The name belongs to another request.
         OctopusXError: The create was refused, or the destination can't be used; the message says what to do.
     """
+    if not 1 <= lease <= 600:
+        raise ValueError(f"lease: {lease} is out of range; it is 1 to 600 seconds.")
     logger = get_run_logger()
     store = await (await resolve_destination(destination)).store()
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
-        return await submit(
-            store,
-            client,
-            request,
-            name=name,
-            flow_run_id=flow_run_id(),
-            on_uncertain=on_uncertain,
-            retry_failed=retry_failed,
-            logger=logger,
-        )
+        try:
+            return await submit(
+                store,
+                client,
+                request,
+                name=name,
+                flow_run_id=flow_run_id(),
+                on_uncertain=on_uncertain,
+                retry_failed=retry_failed,
+                lease=lease,
+                logger=logger,
+            )
+        except SubmissionUncertain:
+            await show_uncertain(store, name, logger)
+            raise

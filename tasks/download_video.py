@@ -5,8 +5,9 @@ from pathlib import Path
 from prefect import get_run_logger, task
 
 from prefect_octopusx.api import VideoTask
+from prefect_octopusx.api.download import VideoStream
 from prefect_octopusx.blocks import OctopusXCredentials, resolve_credentials
-from prefect_octopusx.storage import LocalStore, VideoRecord
+from prefect_octopusx.storage import LocalStore, StoredVideo, VideoRecord, transfer
 from prefect_octopusx.tasks.fetching import fetch_video
 from prefect_octopusx.tasks.retries import FREE_STEP
 from prefect_octopusx.tasks.runs import attempt
@@ -43,7 +44,13 @@ async def download_video(
     """
     logger = get_run_logger()
     store = LocalStore(Path(folder))
+
+    async def to_folder(video: VideoStream) -> StoredVideo:
+        return await transfer(
+            store, record.name, video.chunks, declared_length=video.declared_length, content_type=video.content_type
+        )
+
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
-        stored = await fetch_video(client, record, store, task=task if attempt() == 1 else None)
+        stored = await fetch_video(client, record, task=task if attempt() == 1 else None, deliver=to_folder)
     logger.info("%s: downloaded %s, %d bytes", record.name, stored.uri, stored.size)
     return Path(stored.uri)

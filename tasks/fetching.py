@@ -1,21 +1,32 @@
 """Fetching a finished video; its links expire, so a retry asks for a fresh one."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from prefect_octopusx.api import DownloadError, OctopusXClient, TaskState, VideoFailed, VideoTask
-from prefect_octopusx.storage import StoredVideo, VideoRecord, VideoStore, transfer
+from prefect_octopusx.api.download import VideoStream
+from prefect_octopusx.storage import VideoRecord
 
 __all__ = ["fetch_video"]
 
 
+T = TypeVar("T")
+
+
 async def fetch_video(
-    client: OctopusXClient, record: VideoRecord, store: VideoStore, *, task: VideoTask | None
-) -> StoredVideo:
-    """Stream the video of `record` into `store`, checked.
+    client: OctopusXClient,
+    record: VideoRecord,
+    *,
+    task: VideoTask | None,
+    deliver: Callable[[VideoStream], Awaitable[T]],
+) -> T:
+    """Open the video of `record` and return what `deliver` makes of it.
 
     Args:
         client: The gateway.
         record: The record of a submitted video.
-        store: Where to.
         task: A task whose link is still good; without it, the API is asked for a fresh link.
+        deliver: Takes the open stream to where it is to go.
 
     Raises:
         DownloadError: It could not be fetched whole. Names the video and the task.
@@ -25,13 +36,7 @@ async def fetch_video(
     try:
         url = task.video_url if task is not None and task.video_url else await _fresh_link(client, record)
         async with client.open_video(url) as video:
-            return await transfer(
-                store,
-                record.name,
-                video.chunks,
-                declared_length=video.declared_length,
-                content_type=video.content_type,
-            )
+            return await deliver(video)
     except DownloadError as error:
         raise DownloadError(
             f"{record.name}, task {record.task_id}: {str(error.args[0]).rstrip('.')}. The video is paid for and its "

@@ -62,9 +62,9 @@ class Progress:
         return found.id if found is not None and found.task_run_id == task_run_id() else None
 
 
-def artifact_key(name: str) -> str:
+def artifact_key(name: str, *, kind: str = "video") -> str:
     """Return a key that Prefect accepts (lower-case letters, digits, dashes) and that tells names apart."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if slug != name:
         slug = f"{slug[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}".strip("-")
-    return f"video-{slug}"
+    return f"{kind}-{slug}"

@@ -3,8 +3,9 @@
 from prefect import get_run_logger, task
 
 from prefect_octopusx.api import VideoTask
+from prefect_octopusx.api.download import VideoStream
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
-from prefect_octopusx.storage import RecordState, VideoRecord, complete, current
+from prefect_octopusx.storage import RecordState, VideoRecord, current, save
 from prefect_octopusx.tasks.fetching import fetch_video
 from prefect_octopusx.tasks.retries import FREE_STEP
 from prefect_octopusx.tasks.runs import attempt
@@ -48,8 +49,13 @@ async def save_video(
     known = (await current(store, record)).record
     if known.state is RecordState.COMPLETED:
         return known  # another run was quicker, or an earlier attempt ended after its last write
+
+    async def to_destination(video: VideoStream) -> VideoRecord:
+        return await save(
+            store, record, video.chunks, declared_length=video.declared_length, content_type=video.content_type
+        )
+
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
-        stored = await fetch_video(client, record, store, task=task if attempt() == 1 else None)
-    record = await complete(store, record, uri=stored.uri, size=stored.size, sha256=stored.sha256)
-    logger.info("%s: stored %s, %d bytes, sha256 %s", record.name, record.uri, stored.size, stored.sha256)
-    return record
+        saved = await fetch_video(client, record, task=task if attempt() == 1 else None, deliver=to_destination)
+    logger.info("%s: stored %s, %d bytes, sha256 %s", saved.name, saved.uri, saved.size, saved.sha256)
+    return saved

@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import get_run_logger, task
 
 from prefect_octopusx.blocks import Destination, resolve_destination
-from prefect_octopusx.storage import RecordState, VideoRecord, complete, current, transfer
+from prefect_octopusx.storage import RecordState, VideoRecord, current, save
 from prefect_octopusx.tasks.retries import FREE_STEP, destination_is_away
 
 __all__ = ["upload_video"]
@@ -44,10 +44,9 @@ async def upload_video(path: Path | str, record: VideoRecord, *, destination: De
     if known.state is RecordState.COMPLETED:
         return known  # stored once: by an earlier attempt, or by another run
     size = path.stat().st_size
-    stored = await transfer(store, record.name, _chunks(path), declared_length=size, content_type="video/mp4")
-    record = await complete(store, record, uri=stored.uri, size=stored.size, sha256=stored.sha256)
-    get_run_logger().info("%s: stored %s, %d bytes, sha256 %s", record.name, record.uri, stored.size, stored.sha256)
-    return record
+    saved = await save(store, record, _chunks(path), declared_length=size, content_type="video/mp4")
+    get_run_logger().info("%s: stored %s, %d bytes, sha256 %s", saved.name, saved.uri, saved.size, saved.sha256)
+    return saved
 
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:

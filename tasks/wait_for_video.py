@@ -79,8 +79,9 @@ async def wait_for_video(
             if record is None:
                 raise
             raise TaskNotFound(
-                f"{error.args[0]}. The gateway may have lost it, or the key is of another account. To give it up and "
-                f"pay for a new video, remove {name}.json from the destination, or use another name",
+                f"{error.args[0]}. The gateway may have lost it, or the key is of another account: run again with the "
+                f"right key. To give it up and pay for a new video, remove {name}.json from the destination, or use "
+                "another name",
                 status=error.status,
                 code=error.code,
                 request_id=error.request_id,

@@ -39,6 +39,7 @@ import boto3  # noqa: E402 - after the environment is clean
 import httpx  # noqa: E402
 import pytest  # noqa: E402
 from moto.server import ThreadedMotoServer  # noqa: E402
+from prefect import Task  # noqa: E402
 from prefect.blocks.system import Secret  # noqa: E402
 from prefect.events.worker import EventsWorker  # noqa: E402
 from prefect.logging.handlers import APILogHandler  # noqa: E402
@@ -137,4 +138,5 @@ def destination(request: pytest.FixtureRequest, tmp_path: Path) -> S3Destination
 def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Prefect's native retries start at once, so that no test waits for the clock."""
     for name in tasks.__all__:
-        monkeypatch.setattr(getattr(tasks, name), "retry_delay_seconds", None)
+        if isinstance(task := getattr(tasks, name), Task):
+            monkeypatch.setattr(task, "retry_delay_seconds", None)

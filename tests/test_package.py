@@ -70,10 +70,11 @@ PUBLIC = {
     "TaskState VeoRequest VideoFailed VideoRequest VideoTask VideoTimeout ViduRequest next_delay wait_until_final",
     blocks: "Destination LocalDestination OctopusXCredentials S3Destination resolve_credentials resolve_destination",
     storage: "Attempt DestinationError DestinationUnavailable Entry LocalStore NameTaken OnUncertain RecordConflict "
-    "RecordInvalid RecordNotWritten RecordState S3Options S3Store StoredVideo VideoRecord VideoStore VideoWriter "
-    "check_name complete current fail failure submit transfer",
-    tasks: "create_video download_video query_video save_video upload_video wait_for_video",
-    flows: "generate_video",
+    "LEASE Mark RecordInvalid RecordNotWritten RecordState S3Options S3Store StoredVideo VideoRecord VideoStore "
+    "VideoWriter adopt check_name complete current fail failure pending_videos save settle_if_dead submit transfer "
+    "uncertain",
+    tasks: "PendingVideo adopt_task find_pending create_video download_video query_video save_video upload_video wait_for_video",
+    flows: "CollectedVideo adopt_video collect_videos generate_video",
     sandbox: "Fault Sandbox SandboxSettings create_app",
 }
 
@@ -84,7 +85,7 @@ def test_public_names(package: object) -> None:
     assert sorted(names) == sorted(PUBLIC[package].split())  # type: ignore[index] # one of those above
     for name in names:
         thing = getattr(package, name)
-        assert name in {"VideoRequest", "Destination", "OnUncertain"} or thing.__doc__, f"{name} has no docstring"
+        assert name in {"VideoRequest", "Destination", "OnUncertain", "LEASE"} or thing.__doc__, f"{name} has no docstring"
 
 
 def test_the_collection_entry_point_registers_the_blocks() -> None:

@@ -83,12 +83,14 @@ def stored(record: VideoRecord, destination: Destination) -> bytes:
 
 
 def names(destination: Destination) -> list[str]:
-    """Return everything that lies at the destination, unfinished uploads and hidden files included."""
+    """Return all that lies there, hidden files included, unfinished uploads forbidden; but for the index of pending."""
     if isinstance(destination, LocalDestination):
-        return sorted(str(path.relative_to(destination.folder)) for path in destination.folder.rglob("*"))
+        found = sorted(str(path.relative_to(destination.folder)) for path in destination.folder.rglob("*"))
+        return [name for name in found if not name.startswith(".pending")]
     client = boto3.client("s3", endpoint_url=destination.endpoint_url)
     assert not client.list_multipart_uploads(Bucket=destination.bucket).get("Uploads")
-    return sorted(found["Key"] for found in client.list_objects_v2(Bucket=destination.bucket).get("Contents", []))
+    keys = sorted(found["Key"] for found in client.list_objects_v2(Bucket=destination.bucket).get("Contents", []))
+    return [key for key in keys if not key.startswith(f"{destination.prefix}/.pending/")]
 
 
 def seconds_that_play(data: bytes) -> float:

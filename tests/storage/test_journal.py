@@ -156,16 +156,29 @@ async def test_names_that_can_be(send: Send, name: str) -> None:
     assert (await send(name=name)).name == name
 
 
-async def test_what_was_refused_for_sure_may_be_sent_again(send: Send, posts: Posts, sandbox: Sandbox) -> None:
+async def test_what_did_not_get_through_is_sent_by_the_next_run(send: Send, posts: Posts, sandbox: Sandbox) -> None:
     sandbox.add_fault(Fault("create_rate_limited"))
     with pytest.raises(RateLimited):
         await send()
-    refused = await send.stored()
-    assert refused.state is RecordState.REFUSED
-    assert "busy" in str(refused.error)
+    released = await send.stored()
+    assert released.state is RecordState.RELEASED
+    assert "busy" in str(released.error)
     record = await send()
     assert record.state is RecordState.SUBMITTED
-    assert [attempt.state for attempt in record.earlier] == [RecordState.REFUSED]
+    assert [attempt.state for attempt in record.earlier] == [RecordState.RELEASED]
+    assert (posts.sent, posts.billed) == (2, 1)
+
+
+async def test_what_the_api_refused_is_sent_again_only_if_asked(send: Send, posts: Posts, sandbox: Sandbox) -> None:
+    sandbox.add_fault(Fault("create_policy_violation"))
+    for _ in range(2):
+        with pytest.raises(InvalidRequest, match="refused"):
+            await send()
+    assert posts.sent == 1
+    refused = await send.stored()
+    assert refused.state is RecordState.REFUSED
+    record = await send(retry_failed=True)
+    assert [(attempt.state, attempt.error) for attempt in record.earlier] == [(RecordState.REFUSED, refused.error)]
     assert (posts.sent, posts.billed) == (2, 1)
 
 
@@ -188,7 +201,7 @@ async def test_what_got_no_certain_answer_is_never_sent_again_by_itself(
         await send()
     assert (await send.stored()).state is RecordState.UNCERTAIN
     for _ in range(2):
-        with pytest.raises(SubmissionUncertain, match=r"hero: No certain answer .* Sent .* UTC.*dashboard"):
+        with pytest.raises(SubmissionUncertain, match=r"hero: No certain answer .* sent .* UTC.*dashboard"):
             await send()
     assert posts.sent == 1
     assert posts.billed <= 1
@@ -258,23 +271,25 @@ async def test_a_completed_record_without_its_video_says_so(send: Send, posts: P
 async def test_a_claim_left_by_a_killed_run_is_followed_and_then_uncertain(send: Send, posts: Posts) -> None:
     dead = await abandoned(send)
     began = send.clock()
-    with pytest.raises(SubmissionUncertain, match="A run ended while it sent the create of viduq3-pro"):
+    with pytest.raises(SubmissionUncertain, match=r"while it sent the create.*viduq3-pro"):
         await send()
-    assert 180 <= send.clock() - began <= 240
+    assert 60 <= send.clock() - began <= 64
     assert posts.sent == 0
-    assert (await send.stored()) == dead
+    assert await send.stored() == dead.moved(RecordState.UNCERTAIN, error=(await send.stored()).error)
     record = await send(on_uncertain="resubmit")
     assert record.state is RecordState.SUBMITTED
     assert posts.billed == 1
 
 
-async def test_a_clock_that_runs_ahead_elsewhere_does_not_make_us_wait_for_ever(send: Send) -> None:
+@pytest.mark.parametrize("days", [-1, 1])
+async def test_a_worker_with_a_wrong_clock_neither_waits_for_ever_nor_not_at_all(send: Send, days: int) -> None:
+    """The age of a claim is told by the store; the clock of whoever wrote it does not matter."""
     await abandoned(send)
-    send.clock.now -= 86400
+    send.clock.now += days * 86400
     began = send.clock()
     with pytest.raises(SubmissionUncertain):
         await send()
-    assert send.clock() - began <= 240
+    assert 60 <= send.clock() - began <= 64
 
 
 async def abandoned(send: Send) -> VideoRecord:
@@ -384,14 +399,6 @@ async def test_an_id_that_can_not_be_written_is_in_the_error(
     with pytest.raises(SubmissionUncertain):
         await send()
     assert posts.billed == 1
-
-
-async def test_an_id_whose_record_somebody_else_wrote_is_in_the_error(send: Send, failing: Failing) -> None:
-    failing.replaces = iter([RecordConflict("hero was written by somebody else first.")])
-    with pytest.raises(RecordNotWritten, match=r"is paid for.*belongs to whoever wrote the record meanwhile") as caught:
-        await send()
-    assert caught.value.task_id
-    assert not send.clock.slept  # trying again can't help
 
 
 async def test_a_claim_whose_write_seemed_to_fail_is_ours(send: Send, failing: Failing, posts: Posts) -> None:

@@ -13,13 +13,18 @@ from prefect_octopusx.storage.store import Entry
 from tests.storage.conftest import Bucket, Place, mp4, record
 
 
+def same(found: Entry | None, written: Entry) -> bool:
+    """Tell whether two entries are alike but for their age."""
+    return found is not None and found[:2] == written[:2]
+
+
 async def test_a_record_is_created_read_and_replaced(place: Place) -> None:
     assert await place.store.read("clips/fox") is None
     created = await place.store.create(record())
-    assert await place.store.read("clips/fox") == created
+    assert same(await place.store.read("clips/fox"), created)
     replaced = await place.store.replace(created, created.record.moved(RecordState.SUBMITTED, task_id="t-1"))
     assert replaced.version != created.version
-    assert await place.store.read("clips/fox") == replaced
+    assert same(await place.store.read("clips/fox"), replaced)
     assert place.files() == ["clips/fox.json"]
     assert VideoRecord.from_json(place.get("clips/fox.json"), where="here").task_id == "t-1"
 
@@ -36,7 +41,7 @@ async def test_a_second_create_is_a_conflict(place: Place) -> None:
     first = await place.store.create(record())
     with pytest.raises(RecordConflict, match=r"clips/fox\.json"):
         await place.store.create(record())
-    assert await place.store.read("clips/fox") == first
+    assert same(await place.store.read("clips/fox"), first)
 
 
 async def test_a_stale_or_lost_record_is_not_replaced(place: Place) -> None:
@@ -66,7 +71,7 @@ async def test_of_many_creators_one_wins(place: Place) -> None:
     winners = [result for result in results if isinstance(result, Entry)]
     assert len(winners) == 1
     assert sum(isinstance(result, RecordConflict) for result in results) == 15
-    assert await place.store.read("clips/fox") == winners[0]
+    assert same(await place.store.read("clips/fox"), winners[0])
     assert place.files() == ["clips/fox.json"]
 
 
@@ -78,7 +83,7 @@ async def test_of_many_changers_one_wins(place: Place) -> None:
     )
     winners = [result for result in results if isinstance(result, Entry)]
     assert len(winners) == 1
-    assert await place.store.read("clips/fox") == winners[0]
+    assert same(await place.store.read("clips/fox"), winners[0])
     assert place.files() == ["clips/fox.json"]
 
 

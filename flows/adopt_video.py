@@ -1,0 +1,63 @@
+"""A task id becomes a verified video in a bucket."""
+
+from typing import Annotated
+
+from prefect import flow, get_run_logger
+from pydantic import Field
+
+from prefect_octopusx.api import VideoRequest
+from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination, resolve_destination
+from prefect_octopusx.storage import RecordState, VideoRecord, check_name, failure
+from prefect_octopusx.tasks import adopt_task, query_video, save_video, wait_for_video
+
+__all__ = ["adopt_video"]
+
+
+@flow(name="adopt-video", flow_run_name="{name} (adopts {task_id})")
+async def adopt_video(
+    task_id: Annotated[str, Field(min_length=1)],
+    name: str,
+    destination: S3Destination | LocalDestination | None = None,
+    credentials: OctopusXCredentials | None = None,
+    request: VideoRequest | None = None,
+    poll_interval: Annotated[float, Field(gt=0)] | None = None,
+    deadline: Annotated[float, Field(gt=0)] | None = None,
+) -> VideoRecord:
+    """Take over a video that was created already: wait for it and store it. Nothing is sent, nothing is paid.
+
+    For a create without a certain answer whose task is found in the OctopusX dashboard, for an id that could not be
+    written down, and for videos that other tools asked for.
+
+    Args:
+        task_id: The task's id, as the dashboard or the error shows it.
+        name: The video's name at the destination; of an uncertain create, the name that it was sent under.
+        destination: Where to. Left out, the saved block `s3-destination/default`, else the folder `videos`.
+        credentials: The API key, of the account that created the task; found as in `generate_video`.
+        request: What it was made from, where that is known and no record tells: then `generate_video` with the same
+            request and name finds it.
+        poll_interval: Seconds between looks while waiting.
+        deadline: Seconds at which waiting ends, as in `generate_video`.
+
+    Returns:
+        The record, completed.
+
+    Raises:
+        TaskNotFound: The gateway does not know the id. Nothing was written.
+        NameTaken: The name stands for another task or request.
+        VideoFailed: The video failed; the record says so.
+        OctopusXError: The message says what happened, and how to go on.
+    """
+    name = check_name(name)
+    task_id = task_id.strip()
+    destination = await resolve_destination(destination)
+    await query_video(task_id, credentials=credentials)  # a wrong id must not get a record
+    record = await adopt_task(task_id, name=name, destination=destination, request=request)
+    if record.state is RecordState.FAILED:
+        raise failure(record)
+    if record.state is RecordState.COMPLETED:
+        get_run_logger().info("%s: already stored at %s; nothing to do", name, record.uri)
+        return record
+    task = await wait_for_video(
+        record, destination=destination, credentials=credentials, poll_interval=poll_interval, deadline=deadline
+    )
+    return await save_video(record, task, destination=destination, credentials=credentials)

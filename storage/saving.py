@@ -1,0 +1,59 @@
+"""Storing a video and completing its record, whoever else does the same meanwhile."""
+
+from collections.abc import AsyncIterator
+
+from prefect_octopusx.storage.errors import DestinationError
+from prefect_octopusx.storage.journal import complete, current
+from prefect_octopusx.storage.records import RecordState, VideoRecord
+from prefect_octopusx.storage.store import VideoStore
+from prefect_octopusx.storage.tidying import tidy
+from prefect_octopusx.storage.transfer import transfer
+
+__all__ = ["save"]
+
+
+async def save(
+    store: VideoStore,
+    record: VideoRecord,
+    chunks: AsyncIterator[bytes],
+    *,
+    declared_length: int | None,
+    content_type: str | None,
+) -> VideoRecord:
+    """Store `chunks` as the video of `record`, with the checks of `transfer`, and return the completed record.
+
+    If another run completes it meanwhile, what that one stored stays, and its record is returned.
+
+    Raises:
+        DownloadError: What came is not a whole mp4.
+        DestinationError: The store can't be used.
+        NameTaken: There is no record of it any more.
+        RecordConflict: The name stands for another task by now.
+    """
+
+    async def stop_if_completed() -> None:
+        if (await current(store, record)).record.state is RecordState.COMPLETED:
+            raise _OtherWasQuicker
+
+    try:
+        stored = await transfer(
+            store,
+            record.name,
+            chunks,
+            declared_length=declared_length,
+            content_type=content_type,
+            before_commit=stop_if_completed,
+        )
+    except (_OtherWasQuicker, DestinationError):
+        # Whoever completes a video sweeps the transfers of others away, which then can't go on.
+        known = (await current(store, record)).record
+        if known.state is not RecordState.COMPLETED:
+            raise
+        return known
+    completed = await complete(store, record, uri=stored.uri, size=stored.size, sha256=stored.sha256)
+    await tidy(store, completed)
+    return completed
+
+
+class _OtherWasQuicker(Exception):
+    """Another run completed the record while this one transferred."""

@@ -1,0 +1,35 @@
+"""What is removed once a video is over: its entry in the index, and what killed runs left beside it.
+
+Trouble is only logged here. The video itself is safe by then, and an entry too many in the index does no harm.
+"""
+
+import asyncio
+import logging
+
+from prefect_octopusx.storage.errors import DestinationError
+from prefect_octopusx.storage.records import VideoRecord
+from prefect_octopusx.storage.store import VideoStore
+
+__all__ = ["tidy", "unmark"]
+
+_logger = logging.getLogger(__name__)
+
+
+async def unmark(store: VideoStore, record: VideoRecord) -> None:
+    """Remove a claim that is over from the index of pending videos."""
+    try:
+        await store.unmark(record.name, record.claim)
+    except DestinationError as error:
+        _logger.warning("%s: it is still in the index of pending videos: %s", record.name, error)
+
+
+async def tidy(store: VideoStore, record: VideoRecord) -> None:
+    """Remove what killed runs may have left of a completed video."""
+    await asyncio.gather(_sweep(store, record), unmark(store, record))
+
+
+async def _sweep(store: VideoStore, record: VideoRecord) -> None:
+    try:
+        await store.sweep(record.name)
+    except DestinationError as error:
+        _logger.warning("%s: unfinished transfers could not be looked for: %s", record.name, error)

@@ -1,0 +1,167 @@
+"""Finding every video that is not over, and asking once how each is doing."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from prefect import get_run_logger, task
+
+from prefect_octopusx.api import (
+    AccessDenied,
+    AuthenticationError,
+    OctopusXClient,
+    OctopusXError,
+    RateLimited,
+    TaskNotFound,
+    TaskState,
+    VideoTask,
+)
+from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
+from prefect_octopusx.storage import (
+    Entry,
+    NameTaken,
+    RecordConflict,
+    RecordState,
+    VideoRecord,
+    fail,
+    pending_videos,
+    settle_if_dead,
+)
+from prefect_octopusx.tasks.retries import FREE_STEP
+
+__all__ = ["PendingVideo", "find_pending"]
+
+_AT_ONCE = 8
+_BUSY = 20.0  # seconds to leave a gateway alone that says 429 without `Retry-After`
+_MOST_429 = 5
+
+
+class PendingVideo(NamedTuple):
+    """A video that is not over, or was not until just now."""
+
+    record: VideoRecord
+    task: VideoTask | None
+    """What the API said, if it was asked and gave an answer."""
+    note: str
+    """What a person should know, in a few words."""
+
+
+@task(name="find-pending", **FREE_STEP)
+async def find_pending(
+    *,
+    destination: Destination | None = None,
+    credentials: OctopusXCredentials | None = None,
+    requests_per_minute: float = 120.0,
+) -> list[PendingVideo]:
+    """Find every record that is submitting, submitted or uncertain, and ask the API once for each submitted one.
+
+    What failed is noted in its record. A claim whose run is dead becomes uncertain. Found by the index of pending
+    videos, not by listing the destination.
+
+    Args:
+        destination: Where the records are; `s3-destination/default` by default, else the folder `videos`.
+        credentials: The API key; found as `resolve_credentials` says by default.
+        requests_per_minute: How often the API is asked, all videos together. A 429 slows all.
+
+    Returns:
+        What was found, oldest first.
+
+    Raises:
+        AuthenticationError: The key is not accepted.
+        DestinationError: The destination can't be used.
+    """
+    logger = get_run_logger()
+    store = await (await resolve_destination(destination)).store()
+    gate = _Gate(60.0 / requests_per_minute)
+
+    async def look(client: OctopusXClient, entry: Entry) -> PendingVideo:
+        if entry.record.state is not RecordState.SUBMITTED:
+            record = await settle_if_dead(store, entry)
+            return PendingVideo(record, None, _UNDECIDED[record.state])
+        found = await _ask(client, gate, entry.record, logger)
+        if found.task is None or found.task.state is not TaskState.FAILED:
+            return found
+        try:
+            failed = await fail(store, entry.record, found.task)
+        except (RecordConflict, NameTaken) as error:
+            return PendingVideo(entry.record, None, str(error))
+        return PendingVideo(failed, found.task, failed.error or "")
+
+    entries = [entry async for entry in pending_videos(store, logger=logger)]
+    async with (await resolve_credentials(credentials)).client(logger=logger) as client:
+        looks = [asyncio.create_task(look(client, entry)) for entry in entries]
+        try:
+            found = await asyncio.gather(*looks)
+        finally:
+            for unfinished in looks:
+                unfinished.cancel()
+    return sorted(found, key=lambda video: video.record.claimed_at)
+
+
+_UNDECIDED = {
+    RecordState.SUBMITTING: "a run is submitting it",
+    RecordState.UNCERTAIN: "a person has to decide: adopt_video, or on_uncertain=resubmit",
+}
+
+
+async def _ask(
+    client: OctopusXClient, gate: "_Gate", record: VideoRecord, logger: "logging.Logger | logging.LoggerAdapter[Any]"
+) -> PendingVideo:
+    for _ in range(_MOST_429):
+        try:
+            async with gate:
+                task = await client.query_video(record.task_id or "", alt_ids=record.alt_ids)
+        except RateLimited as error:
+            gate.close(error.retry_after or _BUSY)
+        except (AuthenticationError, AccessDenied):
+            raise
+        except OctopusXError as error:
+            logger.warning("%s, task %s: %s", record.name, record.task_id, error)
+            lost = isinstance(error, TaskNotFound)
+            return PendingVideo(record, None, "the gateway does not know the task" if lost else "no usable answer")
+        else:
+            progress = f", {task.progress:.0f} %" if task.progress is not None and not task.final else ""
+            return PendingVideo(record, task, f"{task.state}{progress}")
+    return PendingVideo(record, None, "not asked: the gateway is too busy")
+
+
+class _Gate:
+    """Lets a request through every so many seconds, and only so many at a time.
+
+    Args:
+        interval: Seconds.
+        clock: Returns seconds.
+        sleep: Waits some seconds.
+    """
+
+    def __init__(
+        self,
+        interval: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._interval = interval
+        self._clock = clock
+        self._sleep = sleep
+        self._next = 0.0
+        self._seats = asyncio.Semaphore(_AT_ONCE)
+
+    async def __aenter__(self) -> None:
+        await self._seats.acquire()
+        try:
+            while (wait := self._next - self._clock()) > 0:
+                await self._sleep(wait)
+        except BaseException:
+            self._seats.release()
+            raise
+        self._next = self._clock() + self._interval
+
+    async def __aexit__(self, *_: object) -> None:
+        self._seats.release()
+
+    def close(self, seconds: float) -> None:
+        """Let nothing through for some seconds."""
+        self._next = max(self._next, self._clock() + seconds)
