@@ -125,8 +125,11 @@ class Claimant:
             await self._mark()
             return await self._settled(await self._store.create(self._fresh()))
         record = entry.record
-        if record.claim == self._claim.claim:
-            return entry  # a write of ours that seemed to fail
+        if record.claim == self._claim.claim:  # a write of ours that seemed to fail
+            # Somebody may have taken us for dead since. Nothing was sent yet, we know best.
+            if record.state is RecordState.SUBMITTING:
+                return entry
+            return await self._store.replace(entry, self._fresh(earlier=record.earlier))
         if not self._is_ours_to_replace(record):
             raise name_taken(record)
         if record.state is RecordState.SUBMITTING and self._other.lives(entry, now=self._clock()):

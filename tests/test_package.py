@@ -73,7 +73,8 @@ PUBLIC = {
     "LEASE Mark RecordInvalid RecordNotWritten RecordState S3Options S3Store StoredVideo VideoRecord VideoStore "
     "VideoWriter adopt check_name complete current fail failure pending_videos save settle_if_dead submit transfer "
     "uncertain",
-    tasks: "PendingVideo adopt_task find_pending create_video download_video query_video save_video upload_video wait_for_video",
+    tasks: "PendingVideo adopt_task create_video download_video find_pending query_video save_video upload_video "
+    "wait_for_video",
     flows: "CollectedVideo adopt_video collect_videos generate_video",
     sandbox: "Fault Sandbox SandboxSettings create_app",
 }
@@ -85,7 +86,9 @@ def test_public_names(package: object) -> None:
     assert sorted(names) == sorted(PUBLIC[package].split())  # type: ignore[index] # one of those above
     for name in names:
         thing = getattr(package, name)
-        assert name in {"VideoRequest", "Destination", "OnUncertain", "LEASE"} or thing.__doc__, f"{name} has no docstring"
+        assert name in {"VideoRequest", "Destination", "OnUncertain", "LEASE"} or thing.__doc__, (
+            f"{name} has no docstring"
+        )
 
 
 def test_the_collection_entry_point_registers_the_blocks() -> None:

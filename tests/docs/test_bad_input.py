@@ -199,7 +199,7 @@ def seen(case: Callable[[], object]) -> str:
     if late := re.fullmatch(_LATE, message):
         assert state.name == "TimedOut"
         return f"{late['error']}: {late['message']}"
-    assert state.name == "Failed"
+    assert state.name == ("Uncertain" if message.startswith("SubmissionUncertain") else "Failed")
     return message.removeprefix(_UNCHECKED).removeprefix(_RUNNING)
 
 

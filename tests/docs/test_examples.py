@@ -18,9 +18,8 @@ import pytest
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from prefect_octopusx.api import SubmissionUncertain
 from prefect_octopusx.blocks import OctopusXCredentials
-from prefect_octopusx.sandbox import Fault, Sandbox
+from prefect_octopusx.sandbox import Sandbox
 from prefect_octopusx.storage import VideoRecord
 from tests.docs.pages import PAGES, blocks, section, text
 
@@ -54,7 +53,7 @@ async def test_examples_run(page: Path, surroundings: Sandbox, tmp_path: Path) -
 
 async def test_the_readme_pays_once_for_each_name(surroundings: Sandbox) -> None:
     await run(text("README.md"), surroundings)
-    names = ["first", "hero", "trailer/paper-boat", "titled", "sync", "the plain client"]
+    names = ["first", "hero", "trailer/paper-boat", "titled", "sync", "later", "the plain client"]
     assert len(surroundings.ledger) == len(names)
 
 
@@ -66,19 +65,8 @@ async def test_without_spending_means_it(surroundings: Sandbox, another_sandbox:
     assert (len(another_sandbox.ledger), surroundings.requests) == (1, [])
 
 
-async def test_a_found_video_is_adopted_as_the_page_says(surroundings: Sandbox) -> None:
-    page = await run(text("docs/records.md"), surroundings)
-    surroundings.reset()
-    surroundings.add_fault(Fault("create_lost_reply"))
-    with pytest.raises(SubmissionUncertain):
-        await page["generate_video"](page["cat"], name="lost", destination=page["folder"])
-    await page["adopt"]("lost", surroundings.jobs[0].id)
-    record = await page["generate_video"](page["cat"], name="lost", destination=page["folder"])
-    assert (record.state, len(surroundings.ledger)) == ("completed", 1)
-
-
 def test_the_shown_record_is_one() -> None:
     (shown,) = blocks(text("docs/records.md"), "json")
     record = VideoRecord.from_json(shown.encode(), where="docs/records.md")
-    assert set(json.loads(shown)) == set(VideoRecord.model_fields) - {"error", "error_code"}
+    assert set(json.loads(shown)) == set(VideoRecord.model_fields) - {"error", "error_code", "renewed_at"}
     assert json.loads(record.to_json()) == json.loads(shown)
