@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A real S3 server for some tests, in an environment of its own. It runs on Linux only; elsewhere they are skipped.
+SWIFT := $(if $(filter Linux,$(shell uname)),$(VENV)/.swift-ready)
 LAYERS := api blocks flows sandbox storage tasks
 # Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
 CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
@@ -13,7 +15,7 @@ CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 demo: $(READY)
 	@$(CLEAN) $(BIN)/python deployments/demo.py $(if $(KEEP),--keep)
 
-test: $(READY)
+test: $(READY) $(SWIFT)
 	$(CLEAN) $(BIN)/python -m coverage erase
 	$(CLEAN) $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
@@ -38,6 +40,11 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update && apt-get install -y python3-venv; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/.swift-ready: tests/swift-constraints.txt | $(READY)
+	$(PYTHON) -m venv $(VENV)/swift
+	$(VENV)/swift/bin/python -m pip install --quiet --disable-pip-version-check -c tests/swift-constraints.txt swift
 	@touch $@
 
 clean:
