@@ -57,6 +57,11 @@ async def send(store: S3Store, data: bytes, *, commit: bool = True) -> None:
             await writer.commit()
 
 
+def same(found: Entry | None, written: Entry) -> bool:
+    """Tell whether two entries are alike but for their age."""
+    return found is not None and found[:2] == written[:2]
+
+
 USES: list[Callable[[S3Store], Awaitable[Any]]] = [
     lambda store: store.read("fox"),
     lambda store: store.create(record("fox")),
@@ -70,7 +75,7 @@ USES: list[Callable[[S3Store], Awaitable[Any]]] = [
 async def test_a_record_is_created_and_read(store: S3Store, bucket: Bucket) -> None:
     assert await store.read("clips/füchs") is None
     created = await store.create(record("clips/füchs"))
-    assert await store.read("clips/füchs") == created
+    assert same(await store.read("clips/füchs"), created)
     assert bucket.objects() == ["videos/clips/füchs.json"]
 
 
@@ -80,18 +85,18 @@ async def test_a_second_create_is_a_conflict_unless_it_is_the_very_same(store: S
     with pytest.raises(RecordConflict, match=r"clips/fox\.json"):
         await store.create(record())
     assert await store.create(claim) == created
-    assert await store.read("clips/fox") == created
+    assert same(await store.read("clips/fox"), created)
 
 
 async def test_swift_refuses_to_replace(store: S3Store) -> None:
-    """It knows no `If-Match` on a PUT, so a record can't move on there: Swift is no place for videos."""
+    """It knows no `If-Match` on a PUT, so a record can't move on there unless `conditional_writes` is off."""
     created = await store.create(record())
     for entry in (created, Entry(created.record, '"0"'), Entry(record("gone"), created.version)):
         with pytest.raises(DestinationError, match="Conditional object PUTs are not supported") as caught:
             await store.replace(entry, entry.record.moved(RecordState.SUBMITTED, task_id="t-1"))
         assert (caught.value.status, caught.value.code) == (501, "NotImplemented")
         assert not caught.value.retryable
-    assert await store.read("clips/fox") == created
+    assert same(await store.read("clips/fox"), created)
     assert await store.read("gone") is None
 
 
@@ -101,7 +106,8 @@ async def test_of_many_creators_at_least_one_wins(store: S3Store) -> None:
     results = await asyncio.gather(*(store.create(claim) for claim in claims), return_exceptions=True)
     winners = [result for result in results if isinstance(result, Entry)]
     assert len(winners) + sum(isinstance(result, RecordConflict) for result in results) == 16
-    assert await store.read("clips/fox") in winners
+    stored = await store.read("clips/fox")
+    assert any(same(stored, winner) for winner in winners)
 
 
 async def test_swift_lets_two_creators_win(store: S3Store, bucket: Bucket) -> None:
@@ -125,7 +131,7 @@ async def test_swift_lets_two_creators_win(store: S3Store, bucket: Bucket) -> No
     connection.send(first)
     assert connection.getresponse().status == 200
     connection.close()
-    assert await store.read("clips/fox") == second
+    assert same(await store.read("clips/fox"), second)
 
 
 @pytest.mark.parametrize("data", [mp4(), b""])
@@ -170,7 +176,7 @@ async def test_answers_that_were_lost(bucket: Bucket, proxy: Proxy) -> None:
     store = S3Store(bucket.options(endpoint_url=proxy.endpoint, region="us-east-1", part_size=5 * MIB))
     proxy.faults = [Fault("PUT")]
     created = await store.create(record())
-    assert await store.read("clips/fox") == created
+    assert same(await store.read("clips/fox"), created)
     proxy.faults = [Fault("partNumber=2"), Fault(f"POST /{bucket.name}/videos/fox.mp4?uploadId")]
     await send(store, LARGE)
     assert bucket.get("videos/fox.mp4") == LARGE
@@ -180,7 +186,7 @@ async def test_answers_that_were_lost(bucket: Bucket, proxy: Proxy) -> None:
 async def test_an_end_whose_answer_was_lost_for_good(
     bucket: Bucket, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The video is there, whole. The warning is wrong: Swift says NoSuchKey to the abort where S3 says NoSuchUpload."""
+    """The video is there, whole, and no warning says otherwise: Swift answers the abort with NoSuchKey."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     store = S3Store(bucket.options(endpoint_url=proxy.endpoint, region="us-east-1", part_size=5 * MIB))
     proxy.faults = [Fault(f"POST /{bucket.name}/videos/fox.mp4?uploadId")]
@@ -188,8 +194,7 @@ async def test_an_end_whose_answer_was_lost_for_good(
         await send(store, LARGE)
     assert bucket.get("videos/fox.mp4") == LARGE
     assert bucket.uploads() == []
-    assert "AbortMultipartUpload of s3:" in caplog.text
-    assert "is left in the bucket" in caplog.text
+    assert "AbortMultipartUpload" not in caplog.text
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256", None])
@@ -248,7 +253,7 @@ async def test_a_bucket_that_can_not_be_used(
 async def test_boto3_finds_the_right_region(bucket: Bucket) -> None:
     store = S3Store(bucket.options(region="eu-west-1"))
     created = await store.create(record())
-    assert await store.read("clips/fox") == created
+    assert same(await store.read("clips/fox"), created)
 
 
 @pytest.mark.parametrize(
