@@ -5,11 +5,12 @@ from typing import Any
 
 from prefect.blocks.core import Block
 from prefect.blocks.system import Secret
-from pydantic import ConfigDict, Field, HttpUrl, field_validator
+from pydantic import ConfigDict, Field, HttpUrl, field_validator, model_validator
 
 from prefect_octopusx.api import CredentialsMissing, OctopusXClient
 from prefect_octopusx.api.client import DEFAULT_BASE_URL
 from prefect_octopusx.api.transport import check_base_url
+from prefect_octopusx.blocks.parameters import without_bookkeeping
 
 __all__ = ["LOGOS", "OctopusXCredentials"]
 
@@ -57,6 +58,11 @@ class OctopusXCredentials(Block):
         description="The gateway's address, up to but without /v1.",
         examples=[DEFAULT_BASE_URL, "http://127.0.0.1:8765"],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_parameters(cls, data: Any) -> Any:  # noqa: ANN401 - whatever comes
+        return without_bookkeeping(data, cls._block_type_slug)
 
     @field_validator("base_url")
     @classmethod

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from prefect.blocks.core import Block
-from pydantic import ConfigDict, Field, HttpUrl
+from pydantic import ConfigDict, Field, HttpUrl, model_validator
 
 from prefect_octopusx.blocks.credentials import LOGOS
+from prefect_octopusx.blocks.parameters import without_bookkeeping
 from prefect_octopusx.storage import DestinationError, LocalStore, S3Options, S3Store, VideoStore
 
 if TYPE_CHECKING:
@@ -91,6 +92,11 @@ class S3Destination(Block):
     )
     concurrency: int = Field(default=4, ge=1, le=16, description="Parts of 8 MiB of one video on their way at once.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_parameters(cls, data: Any) -> Any:  # noqa: ANN401 - whatever comes
+        return without_bookkeeping(data, cls._block_type_slug)
+
     async def store(self) -> VideoStore:
         """Return the store.
 
@@ -147,6 +153,11 @@ class LocalDestination(Block):
     folder: Path = Field(
         default=Path("videos"), description="The folder, made at need; relative to where the flow runs."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_parameters(cls, data: Any) -> Any:  # noqa: ANN401 - whatever comes
+        return without_bookkeeping(data, cls._block_type_slug)
 
     async def store(self) -> VideoStore:
         """Return the store."""

@@ -52,12 +52,14 @@ class HeldClaim:
     @asynccontextmanager
     async def renewing(self) -> AsyncIterator[None]:
         """Renew the lease four times as often as it must be, as long as this context is open."""
-        renewal = asyncio.create_task(self._renew())
+        over = asyncio.Event()
+        renewal = asyncio.create_task(self._renew(over))
         try:
             yield
         finally:
-            renewal.cancel()
-            await asyncio.wait([renewal])
+            # Not cancelled: a write that a thread goes on with could come after the one that settles the claim.
+            over.set()
+            await renewal
 
     async def write(self, record: VideoRecord) -> Entry:
         """Write what became of the create, as stubbornly as is sensible.
@@ -78,19 +80,22 @@ class HeldClaim:
                 await self._sleep(delay)
         raise AssertionError  # the last try returns or raises
 
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(self.record.lease / 4)
-            renewed = self.record.model_copy(update={"renewed_at": datetime.now(UTC)})
+    async def _renew(self, over: asyncio.Event) -> None:
+        while not await _is_set(over, within=self.record.lease / 4):
             try:
-                self._entry = await self._store.replace(self._entry, renewed)
-            except RecordConflict:  # an earlier renewal that seemed to fail, or somebody takes us for dead
-                found = await self._store.read(self.record.name)
-                if found is None or not self._holds(found.record):
-                    return
-                self._entry = found._replace(record=self.record)
+                await self._renew_once()
             except OctopusXError as error:
                 self._logger.warning("%s: the claim could not be renewed: %s", self.record.name, error)
+
+    async def _renew_once(self) -> None:
+        renewed = self.record.model_copy(update={"renewed_at": datetime.now(UTC)})
+        try:
+            self._entry = await self._store.replace(self._entry, renewed)
+        except RecordConflict:  # an earlier renewal that seemed to fail, or somebody takes us for dead
+            found = await self._store.read(self.record.name)
+            if found is not None and self._holds(found.record):
+                # Next time, that one is replaced by a claim that lives.
+                self._entry = found._replace(record=self.record)
 
     async def _settle(self, record: VideoRecord) -> Entry:
         for delay in CONFLICT_DELAYS:
@@ -130,6 +135,14 @@ class HeldClaim:
         except RecordConflict:
             return False
         return True
+
+
+async def _is_set(event: asyncio.Event, *, within: float) -> bool:
+    try:
+        async with asyncio.timeout(within):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 def _what(record: VideoRecord) -> str:

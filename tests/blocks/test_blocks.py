@@ -12,7 +12,7 @@ from prefect.blocks.system import Secret
 from prefect.testing.standard_test_suites import BlockStandardTestSuite
 from pydantic import SecretStr, ValidationError
 
-from prefect_octopusx.api import AuthenticationError, CredentialsMissing
+from prefect_octopusx.api import AuthenticationError, CredentialsMissing, ViduRequest
 from prefect_octopusx.blocks import (
     LocalDestination,
     OctopusXCredentials,
@@ -20,9 +20,11 @@ from prefect_octopusx.blocks import (
     resolve_credentials,
     resolve_destination,
 )
+from prefect_octopusx.flows import generate_video
 from prefect_octopusx.sandbox import Sandbox
 from prefect_octopusx.storage import DestinationError, S3Store
 
+CAT = ViduRequest(model="viduq3-pro", prompt="a cat")
 BLOCKS: list[type[Block]] = [OctopusXCredentials, S3Destination, LocalDestination]
 
 
@@ -182,3 +184,30 @@ class TestSaved:
         found = store.options.session_factory().get_credentials()
         assert found
         assert found.access_key == "from-block"
+
+
+@pytest.mark.usefixtures("prefect_api")
+async def test_blocks_are_read_from_the_parameters_that_prefect_keeps(tmp_path: Path) -> None:
+    """A run of a deployment that was given blocks starts from those, and so does a Retry."""
+    await LocalDestination(folder=tmp_path).asave("kept", overwrite=True)
+    for given in (
+        LocalDestination(folder=tmp_path),
+        await LocalDestination.aload("kept"),
+        S3Destination(bucket="videos", prefix="clips"),
+    ):
+        credentials = OctopusXCredentials(api_key=Secret(value=SecretStr("sk-secret")))
+        parameters = {"request": CAT, "destination": given, "credentials": credentials, "name": "hero"}
+        async with get_client() as client:
+            deployment = await client.create_deployment(await client.create_flow(generate_video), name="kept")
+            run = await client.create_flow_run_from_deployment(deployment, parameters=parameters)
+            await client.delete_deployment(deployment)
+        assert "sk-secret" not in str(run.parameters)
+        read = generate_video.validate_parameters(run.parameters)["destination"]
+        fields = set(type(given).model_fields)
+        assert read.model_dump(include=fields) == given.model_dump(include=fields)
+        assert type(read) is type(given)
+
+
+def test_another_kind_of_block_is_not_taken_for_this_one() -> None:
+    with pytest.raises(ValidationError):
+        LocalDestination.model_validate({"folder": "x", "block_type_slug": "s3-destination"})
