@@ -274,5 +274,6 @@ class _Stored(NamedTuple):
 def _age(modified: datetime, reply: Any) -> float:  # noqa: ANN401 - any answer of boto3
     """Return the seconds since a change by the server's own clock, up to 3 too few; 0 where it does not tell."""
     date = reply["ResponseMetadata"]["HTTPHeaders"].get("date")
-    # Both are whole seconds, and some servers round the first one up. Too young is better than too old: by its age a claim is taken for dead.
+    # Both are whole seconds, and some servers round the first one up. Too young is better than too old: by its age a
+    # claim is taken for dead.
     return max(0.0, (parsedate_to_datetime(date) - modified).total_seconds() - 1) if date else 0.0
