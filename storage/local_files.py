@@ -123,9 +123,12 @@ def drop_part(part: Path) -> None:
 
 def remove_parts(path: Path) -> None:
     """Remove what broken writes of `path` left."""
+    parts = _parts(path)
     with explaining(path), suppress(FileNotFoundError):
-        for part in _parts(path).iterdir():
-            drop_part(part)
+        for part in parts.iterdir():
+            part.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody begins another one just now
+            parts.rmdir()
 
 
 def _parts(path: Path) -> Path:
