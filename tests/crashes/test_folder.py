@@ -1,0 +1,61 @@
+"""Killed at any step in a folder, with videos on a disk: paid once, stored once, and no part file stays.
+
+A step is what Python announces: a file opened, a name made, moved or removed, a folder listed. Only those that change
+something matter, and a file opened for writing counts twice: it is empty for a moment. `CRASHES=all` kills before and
+after every single step all the same.
+"""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.crashes.comebacks import come_back
+from tests.crashes.events import Step, Watch
+from tests.crashes.places import Folder
+from tests.crashes.scenes import at_once, scene
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+
+class Point(NamedTuple):
+    """Where a process ends itself."""
+
+    after: bool
+    step: Step
+
+    def __str__(self) -> str:
+        return f"{'after' if self.after else 'before'} step {self.step}"
+
+
+async def test_killed_at_any_step_in_a_folder(tmp_path: Path) -> None:
+    steps = await record(tmp_path)
+    found = await at_once(points(steps), partial(kill_and_come_back, folder=tmp_path))
+    assert set(found) == {"", "submitting", "submitted", "completed"}
+
+
+async def record(folder: Path) -> list[Step]:
+    """Return the steps of a run that nothing happens to."""
+    watch = Watch(folder / "clean-videos", folder / "clean-steps")
+    async with scene(Folder(watch.folder), folder / "clean") as clean:
+        await clean.work(watch=watch)
+        clean.check_stored()
+    return watch.steps()
+
+
+def points(steps: list[Step]) -> list[Point]:
+    if os.environ.get("CRASHES") == "all":
+        return [Point(after, step) for step in steps for after in (False, True)]
+    changes = [step for step in steps if step.changes]
+    emptied = [step for step in changes if step.text.startswith("write")]
+    return [Point(after=False, step=step) for step in changes] + [Point(after=True, step=step) for step in emptied]
+
+
+async def kill_and_come_back(point: Point, *, folder: Path) -> str:
+    name = f"{point.step.number}{'-after' if point.after else ''}"
+    watch = Watch(folder / f"{name}-videos", folder / f"{name}-steps", point.step.number, point.after)
+    async with scene(Folder(watch.folder), folder / name) as killed:
+        await killed.crash(watch=watch)
+        return await come_back(killed)

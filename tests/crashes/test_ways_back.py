@@ -1,0 +1,149 @@
+"""Killed where it matters most, and come back to in every other way than by one new run: paid once, stored once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from prefect import get_client
+from prefect.states import AwaitingRetry, Crashed, State
+
+from prefect_octopusx.api import SubmissionUncertain
+from prefect_octopusx.flows import collect_videos
+from prefect_octopusx.storage import VideoRecord
+from tests.crashes.comebacks import come_back, finish, stop_uncertain
+from tests.crashes.places import bucket
+from tests.crashes.relay import Blow, Call, Moment
+from tests.crashes.scenes import Scene, at_once, scene
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+Way = Callable[[Scene, Blow], Awaitable[str]]
+LARGE = 9 * 2**20
+"""Bytes that a video is made longer by, so that it goes into the bucket in two parts."""
+RECORD = "PUT clips/hero.json"
+
+
+def points(calls: list[Call]) -> dict[str, Blow]:
+    """Return where it matters most, by what a person would call it."""
+
+    def at(moment: Moment, text: str, nth: int = 0) -> Blow:
+        return Blow(moment, [call.number for call in calls if text in f"{call.method} {call.path}"][nth])
+
+    return {
+        "before the claim": at(Moment.BEFORE, RECORD),
+        "claimed, nothing sent": at(Moment.BEFORE, "POST /v1/video/create"),
+        "sent, no answer": at(Moment.AFTER, "POST /v1/video/create"),
+        "answered, id not written": at(Moment.BEFORE, RECORD, 1),
+        "waiting": at(Moment.AFTER, "GET /v1/video/query"),
+        "downloading": at(Moment.AMID, "GET /files/"),
+        "uploading": at(Moment.AFTER, "partNumber"),
+        "uploaded, not visible": at(Moment.BEFORE, "POST clips/hero.mp4", -1),
+        "stored, not written": at(Moment.BEFORE, RECORD, -1),
+    }
+
+
+@pytest.fixture(scope="module")
+def blows(prefect_api: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Blow]:
+    """Record a run that nothing happens to, and choose from its requests."""
+    del prefect_api
+
+    async def record() -> list[Call]:
+        with bucket(s3_url) as place:
+            async with scene(place, tmp_path_factory.mktemp("clean"), s3=s3_url, padding=LARGE) as clean:
+                await clean.work()
+                clean.check_stored()
+                return clean.relay.calls
+
+    return points(asyncio.run(record()))
+
+
+async def at_all_points(way: Way, blows: dict[str, Blow], s3_url: str, folder: Path) -> None:
+    """Kill at every point, come back in one way, and see the video stored and paid once."""
+
+    async def act(point: str) -> str:
+        with bucket(s3_url) as place:
+            async with scene(place, folder / point, s3=s3_url, padding=LARGE) as killed:
+                found = await way(killed, blows[point])
+                killed.check_stored()
+                assert killed.billed == 1
+                return found
+
+    assert set(await at_once(blows, act)) == {"", "submitting", "submitted"}
+
+
+async def test_retry_of_the_crashed_run(blows: dict[str, Blow], s3_url: str, tmp_path: Path) -> None:
+    """What a person does with the Retry button, and a worker then with the run."""
+    await at_all_points(by_retry, blows, s3_url, tmp_path)
+
+
+async def by_retry(killed: Scene, blow: Blow) -> str:
+    run_id = await killed.schedule()
+    await killed.crash(blow, flow_run_id=run_id)
+    found = killed.state
+    async with get_client() as client:
+        await client.set_flow_run_state(run_id, Crashed(message="The worker is gone."))
+        await client.set_flow_run_state(run_id, AwaitingRetry())
+        await killed.execute(run_id)
+        state = (await client.read_flow_run(run_id)).state
+    assert state
+    if found == "submitting":
+        assert (state.type, state.name) == ("FAILED", "Uncertain")
+        assert killed.state == "uncertain"
+    else:
+        assert state.is_completed(), f"{state.name}: {state.message}"
+    await come_back(killed)
+    return found
+
+
+async def test_collect_videos_and_then_a_new_run(blows: dict[str, Blow], s3_url: str, tmp_path: Path) -> None:
+    """The janitor stores what is ready, all by itself, and sends nothing."""
+    await at_all_points(by_collecting, blows, s3_url, tmp_path)
+
+
+async def by_collecting(killed: Scene, blow: Blow) -> str:
+    await killed.crash(blow)
+    found, billed = killed.state, killed.billed
+    rows = await collect_videos(**killed.options)
+    assert [row.name for row in rows] == ["hero"] * bool(found)
+    assert killed.billed == billed
+    if found == "submitted":
+        killed.check_stored()
+    await come_back(killed)
+    return found
+
+
+async def test_two_new_runs_at_once(blows: dict[str, Blow], s3_url: str, tmp_path: Path) -> None:
+    """A schedule and an impatient person, say."""
+    await at_all_points(by_two, blows, s3_url, tmp_path)
+
+
+async def by_two(killed: Scene, blow: Blow) -> str:
+    await killed.crash(blow)
+    found = killed.state
+    states: list[State[VideoRecord]] = await asyncio.gather(
+        *(asyncio.to_thread(lambda: asyncio.run(killed.again())) for _ in range(2))
+    )
+    for state in states:
+        if found == "submitting":
+            assert isinstance(await state.aresult(raise_on_failure=False), SubmissionUncertain)
+        else:
+            assert state.is_completed(), f"{state.name}: {state.message}"
+    await come_back(killed)
+    return found
+
+
+async def test_sent_again_by_decision_it_is_paid_twice_and_no_third_time(
+    blows: dict[str, Blow], s3_url: str, tmp_path: Path
+) -> None:
+    with bucket(s3_url) as place:
+        async with scene(place, tmp_path / "scene", s3=s3_url) as killed:
+            await killed.crash(blows["sent, no answer"])
+            await stop_uncertain(killed)
+            for _ in range(2):
+                await finish(killed, on_uncertain="resubmit")
+            killed.check_stored()
+            assert killed.billed == 2
+            assert killed.record
+            assert killed.record["task_id"] == killed.sandbox.jobs[1].id
+            assert [attempt["state"] for attempt in killed.record["earlier"]] == ["uncertain"]
