@@ -82,7 +82,7 @@ async def stored(store: VideoStore) -> VideoRecord:
 async def renewed(store: VideoStore, times: int = 1) -> None:
     """Wait until the claim was renewed so many times from now on."""
     seen = {(await stored(store)).renewed_at}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(10):
         while len(seen) <= times:
             await asyncio.sleep(0.005)
             seen.add((await stored(store)).renewed_at)
@@ -91,8 +91,8 @@ async def renewed(store: VideoStore, times: int = 1) -> None:
 async def test_a_slow_holder_is_followed_not_taken_for_dead(
     place: Place, client: OctopusXClient, sandbox: Sandbox
 ) -> None:
-    lease = 0.4 if isinstance(place.store, LocalStore) else 2.0  # a bucket tells ages in whole seconds
-    sandbox.add_fault(Fault("create_slow", delay=3 * lease))
+    lease = 0.4 if isinstance(place.store, LocalStore) else 2.0  # a bucket tells ages in whole seconds only
+    sandbox.add_fault(Fault("create_slow", delay=lease + 0.6))
     runs = [submit(place.store, client, CAT, name="hero", lease=lease) for _ in range(3)]
     records = await asyncio.gather(*runs)
     assert records[0] == records[1] == records[2] == await stored(place.store)
