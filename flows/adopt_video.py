@@ -49,6 +49,8 @@ async def adopt_video(
     """
     name = check_name(name)
     task_id = task_id.strip()
+    if not task_id:
+        raise ValueError("task_id: it is blank; give the id as the OctopusX dashboard or the error shows it")
     destination = await resolve_destination(destination)
     await query_video(task_id, credentials=credentials)  # a wrong id must not get a record
     record = await adopt_task(task_id, name=name, destination=destination, request=request)

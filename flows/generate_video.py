@@ -13,6 +13,7 @@ from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Des
 from prefect_octopusx.flows.naming import default_name
 from prefect_octopusx.storage import LEASE, OnUncertain, RecordState, VideoRecord, check_name
 from prefect_octopusx.tasks import create_video, save_video, wait_for_video
+from prefect_octopusx.tasks.runs import retries_are_left
 
 __all__ = ["generate_video"]
 
@@ -81,6 +82,8 @@ async def generate_video(
             lease=lease,
         )
     except SubmissionUncertain as error:
+        if retries_are_left():
+            raise  # Prefect retries a flow only where its code raises
         # A failed state with a name of its own, to be seen and to be told apart by automations; it raises as usual.
         return await exception_to_failed_state(error, name="Uncertain")  # type: ignore[return-value]
     if record.state is RecordState.COMPLETED:

@@ -170,8 +170,8 @@ class Claimant:
             return True
         if record.state is RecordState.REFUSED and record.digest != self._claim.digest:
             return True  # the request was changed; nothing was billed for the first
-        # A person's consent is for what other runs left behind, not for each retry of this one.
-        if record.flow_run_id is not None and record.flow_run_id == self._claim.flow_run_id:
+        # A person's consent is for what was left behind before, not for each retry of the run that has it.
+        if record.asked_by is not None and record.asked_by == self._claim.asked_by:
             return False
         return (record.state in {RecordState.FAILED, RecordState.REFUSED} and self._retry_failed) or (
             record.state in _UNDECIDED and self._on_uncertain == "resubmit"

@@ -42,6 +42,7 @@ async def submit(
     flow_run_id: str | None = None,
     on_uncertain: OnUncertain = "stop",
     retry_failed: bool = False,
+    asked_by: str | None = None,
     lease: float = LEASE,
     logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None,
     clock: Callable[[], float] = time.time,
@@ -60,6 +61,8 @@ async def submit(
         on_uncertain: `resubmit` sends again where nobody knows whether an earlier create was accepted, at the risk of
             paying twice; `stop` raises.
         retry_failed: Whether to try anew, and pay for, what failed or was refused.
+        asked_by: The run that the two options above were given to, flow run or other; what it left behind itself is not
+            sent again because of them. `flow_run_id` by default.
         lease: Seconds without a renewal after which others take this run for dead while its create is on the way.
         logger: Where to say what was found.
         clock: Returns Unix seconds.
@@ -77,6 +80,8 @@ async def submit(
     """
     logger = logger or logging.getLogger(__name__)
     claim = _draft(request, check_name(name), flow_run_id, lease, clock())
+    if retry_failed or on_uncertain == "resubmit":
+        claim = claim.model_copy(update={"asked_by": asked_by or flow_run_id})
     entry = await Claimant(
         store, claim, on_uncertain=on_uncertain, retry_failed=retry_failed, logger=logger, clock=clock, sleep=sleep
     ).take()
@@ -192,13 +197,13 @@ async def _write_down(
         return await held.write(submitted)
     except OctopusXError as problem:
         left = (
-            "The name belongs to whoever wrote the record meanwhile"
+            ""
             if isinstance(problem, RecordConflict)
-            else "The record still says that a create is on its way, so nothing is sent again by itself"
+            else ". The record still says that a create is on its way, so nothing is sent again by itself"
         )
         error = RecordNotWritten(
             f"{submitted.name}: task {submitted.task_id} was submitted and is paid for, but its record could not be "
-            f"written ({problem}). Note this task id: `adopt_video` takes it over, under this name or another. {left}",
+            f"written ({problem}). Note this task id: `adopt_video` takes it over, under this name or another{left}",
             task_id=submitted.task_id,
         )
         logger.error("%s", error)  # noqa: TRY400 - no traceback; a cancelled run shows nothing but its log

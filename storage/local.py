@@ -25,7 +25,7 @@ from prefect_octopusx.storage.local_files import (
     replace,
     version_of,
 )
-from prefect_octopusx.storage.records import VideoRecord, check_name
+from prefect_octopusx.storage.records import VideoRecord, check_name, is_claim
 from prefect_octopusx.storage.store import Entry, Mark, VideoStore, VideoWriter
 from prefect_octopusx.storage.threads import in_thread, to_the_end
 
@@ -203,10 +203,12 @@ def _marks(index: Path) -> list[Mark]:
     """Read all marks. One without a whole line is being written, or its writer was killed; its name is empty."""
     marks = []
     now = time.time()
-    with explaining(index):
-        for path in index.iterdir() if index.is_dir() else ():
+    with explaining(index), suppress(FileNotFoundError):  # no index yet
+        for path in index.iterdir():
+            if not is_claim(path.name):
+                continue  # somebody else's file
             with suppress(FileNotFoundError):  # removed meanwhile
                 age = max(0.0, now - path.stat().st_mtime)
-                name, end, _ = path.read_text(encoding="utf-8").partition("\n")
+                name, end, _ = path.read_text(encoding="utf-8", errors="replace").partition("\n")
                 marks.append(Mark(name if end else "", path.name, age))
     return sorted(marks, key=lambda mark: -mark.age)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from prefect_octopusx.storage.errors import RecordInvalid
-from prefect_octopusx.storage.records import RecordState
+from prefect_octopusx.storage.records import RecordState, check_name
 from prefect_octopusx.storage.store import Entry, Mark, VideoStore
 from prefect_octopusx.storage.tidying import tidy, unmark
 
@@ -37,7 +37,7 @@ async def pending_videos(
 
 
 async def _of(store: VideoStore, mark: Mark) -> Entry | None:
-    entry = await store.read(mark.name) if mark.name else None
+    entry = await store.read(mark.name) if _can_be(mark.name) else None
     if entry is None or entry.record.claim != mark.claim:
         if mark.age > _NOBODYS:
             await store.unmark(mark.name, mark.claim)
@@ -49,3 +49,10 @@ async def _of(store: VideoStore, mark: Mark) -> Entry | None:
     else:
         await unmark(store, entry.record)
     return None
+
+
+def _can_be(name: str) -> bool:
+    try:
+        return check_name(name) == name
+    except ValueError:
+        return False

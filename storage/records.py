@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefect_octopusx.storage.errors import RecordInvalid
 
-__all__ = ["LEASE", "Attempt", "RecordState", "VideoRecord", "check_name"]
+__all__ = ["LEASE", "Attempt", "RecordState", "VideoRecord", "check_name", "is_claim"]
 
 
 LEASE = 60.0
@@ -89,6 +89,9 @@ class VideoRecord(BaseModel):
     lease: float = Field(default=LEASE, description="Seconds without a renewal after which its holder must be dead.")
     renewed_at: datetime | None = Field(default=None, description="When the claim's holder last showed that it lives.")
     flow_run_id: str | None = None
+    asked_by: str | None = Field(
+        default=None, description="The run whose `on_uncertain` or `retry_failed` allowed this create to be sent."
+    )
     task_id: str | None = Field(default=None, description="The id from the create reply, verbatim.")
     alt_ids: tuple[str, ...] = Field(default=(), description="Other ids in the create reply.")
     claimed_at: datetime
@@ -128,6 +131,11 @@ class VideoRecord(BaseModel):
                 f"{where} is not a video record that this version can read ({'.'.join(map(str, problem['loc']))}: "
                 f"{problem['msg']}). It was left as it is: look at it, then move it away or choose another name."
             ) from None
+
+
+def is_claim(token: str) -> bool:
+    """Tell whether this has the form of a claim's token."""
+    return re.fullmatch(r"[0-9a-f]{32}", token) is not None
 
 
 _SEGMENT = re.compile(r"\w[\w.\-]*")

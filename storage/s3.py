@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, RecordConflict
-from prefect_octopusx.storage.records import VideoRecord, check_name
+from prefect_octopusx.storage.records import VideoRecord, check_name, is_claim
 from prefect_octopusx.storage.s3_client import ChecksumAlgorithm, S3Options, open_client
 from prefect_octopusx.storage.s3_conditions import check_conditions
 from prefect_octopusx.storage.s3_errors import explaining, status_of
@@ -247,8 +247,8 @@ class S3Store(VideoStore):
             page = client.list_objects_v2(Bucket=self.options.bucket, Prefix=start, **more)
         marks = []
         for found in page.get("Contents", []):
-            name, dot, claim = found["Key"].removeprefix(start).rpartition(".")
-            if dot:
+            name, _, claim = found["Key"].removeprefix(start).rpartition(".")
+            if is_claim(claim):  # else it is somebody else's object
                 marks.append(Mark(name, claim, _age(found["LastModified"], page)))
         return marks, page.get("NextContinuationToken")
 

@@ -8,7 +8,7 @@ from prefect_octopusx.api import SubmissionUncertain, VideoRequest
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
 from prefect_octopusx.storage import LEASE, OnUncertain, VideoRecord, submit
 from prefect_octopusx.tasks.retries import resend_is_safe
-from prefect_octopusx.tasks.runs import flow_run_id
+from prefect_octopusx.tasks.runs import flow_run_id, top_run_id
 from prefect_octopusx.tasks.uncertainty import show_uncertain
 
 __all__ = ["create_video"]
@@ -74,6 +74,7 @@ async def create_video(
                 flow_run_id=flow_run_id(),
                 on_uncertain=on_uncertain,
                 retry_failed=retry_failed,
+                asked_by=await top_run_id() if retry_failed or on_uncertain == "resubmit" else None,
                 lease=lease,
                 logger=logger,
             )

@@ -3,15 +3,43 @@
 import time
 from uuid import UUID
 
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext, TaskRunContext
 
-__all__ = ["attempt", "flow_run_id", "started_at", "task_run_id"]
+__all__ = ["attempt", "flow_run_id", "retries_are_left", "started_at", "task_run_id", "top_run_id"]
 
 
 def flow_run_id() -> str | None:
     """Return the id of the flow run around this code, if there is one."""
     context = FlowRunContext.get()
     return str(context.flow_run.id) if context is not None and context.flow_run is not None else None
+
+
+async def top_run_id() -> str | None:
+    """Return the id of the flow run at the top of the flows and tasks around this code, if there is one.
+
+    It lasts, while a retry of a flow or task around a flow gives that flow a new run.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return None
+    run: FlowRun = context.flow_run
+    async with get_client() as client:
+        while run.parent_task_run_id is not None:
+            parent_task = await client.read_task_run(run.parent_task_run_id)
+            if parent_task.flow_run_id is None:
+                return str(parent_task.id)  # a task that runs without a flow
+            run = await client.read_flow_run(parent_task.flow_run_id)
+    return str(run.id)
+
+
+def retries_are_left() -> bool:
+    """Tell whether Prefect will run this flow run again if it fails."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return False
+    return context.flow_run.run_count <= (context.flow_run.empirical_policy.retries or 0)
 
 
 def attempt() -> int:

@@ -68,5 +68,5 @@ async def test_without_spending_means_it(surroundings: Sandbox, another_sandbox:
 def test_the_shown_record_is_one() -> None:
     (shown,) = blocks(text("docs/records.md"), "json")
     record = VideoRecord.from_json(shown.encode(), where="docs/records.md")
-    assert set(json.loads(shown)) == set(VideoRecord.model_fields) - {"error", "error_code", "renewed_at"}
+    assert set(json.loads(shown)) == set(VideoRecord.model_fields) - {"error", "error_code", "renewed_at", "asked_by"}
     assert json.loads(record.to_json()) == json.loads(shown)

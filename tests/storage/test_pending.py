@@ -15,6 +15,7 @@ from tests.storage.around import Aged
 from tests.storage.conftest import Bucket, Place, Proxy, record
 
 PENDING = {RecordState.SUBMITTING, RecordState.SUBMITTED, RecordState.UNCERTAIN}
+TORN = "0" * 32
 DAY = 86_400
 
 
@@ -69,9 +70,9 @@ async def test_a_completed_video_is_swept_when_its_mark_is_found(tmp_path: Path)
 
 async def test_a_mark_without_its_claim_is_kept_for_a_day(place: Place) -> None:
     """Whoever wrote it may be about to write the claim."""
-    await place.store.mark("fox", "c1")  # no record
+    await place.store.mark("fox", "c1" * 16)  # no record
     claim = await add(place.store, "hen")
-    await place.store.mark("hen", "c2")  # the record is of another claim
+    await place.store.mark("hen", "c2" * 16)  # the record is of another claim
     for age in (0, DAY - 60):
         assert await pending(Aged(place.store, age)) == ["hen"]
         assert await marks(place.store) == ["fox", "hen", "hen"]
@@ -87,15 +88,15 @@ async def test_a_pending_record_keeps_its_mark_however_old(place: Place) -> None
 
 async def test_the_age_of_a_mark_in_a_folder_is_its_file_s(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
-    await store.mark("fox", "c1")
+    await store.mark("fox", "c1" * 16)
     old = time.time() - DAY - 60
-    os.utime(tmp_path / ".pending" / "c1", (old, old))
+    os.utime(tmp_path / ".pending" / ("c1" * 16), (old, old))
     (mark,) = [mark async for mark in store.pending()]
     assert DAY + 50 < mark.age < DAY + 70
-    await store.mark("fox", "c1")  # makes it young
+    await store.mark("fox", "c1" * 16)  # makes it young
     assert await pending(store) == []
     assert await marks(store) == ["fox"]
-    os.utime(tmp_path / ".pending" / "c1", (old, old))
+    os.utime(tmp_path / ".pending" / ("c1" * 16), (old, old))
     assert await pending(store) == []
     assert await marks(store) == []
 
@@ -105,13 +106,13 @@ async def test_a_torn_mark_hides_nothing_and_goes_after_a_day(tmp_path: Path) ->
     store = LocalStore(tmp_path)
     await add(store, "hen")
     for torn in ("", "he", "hen"):
-        (tmp_path / ".pending" / "torn").write_text(torn)
+        (tmp_path / ".pending" / TORN).write_text(torn)
         assert await pending(store) == ["hen"]
-        assert (tmp_path / ".pending" / "torn").exists()
+        assert (tmp_path / ".pending" / TORN).exists()
     old = time.time() - DAY - 60
-    os.utime(tmp_path / ".pending" / "torn", (old, old))
+    os.utime(tmp_path / ".pending" / TORN, (old, old))
     assert await pending(store) == ["hen"]
-    assert not (tmp_path / ".pending" / "torn").exists()
+    assert not (tmp_path / ".pending" / TORN).exists()
 
 
 @pytest.mark.parametrize("file", [".DS_Store", "notes.txt", "a b.c", "hen"])
@@ -137,7 +138,7 @@ async def test_a_mark_may_be_removed_twice_and_by_two_readers_at_once(place: Pla
     for number in range(5):
         await add(place.store, f"over-{number}", RecordState.FAILED)
     assert await asyncio.gather(pending(place.store), pending(place.store)) == [[], []]
-    await place.store.unmark("over-1", "c1")
+    await place.store.unmark("over-1", "c1" * 16)
     assert await marks(place.store) == []
 
 
