@@ -119,17 +119,12 @@ class HeldClaim:
         return undecided and found.claim == self.record.claim
 
     async def _noted_in_history(self, found: Entry, record: VideoRecord) -> bool:
-        """Write our task id to our attempt in the history of whoever has the name now; False: try again."""
-        earlier = tuple(
-            attempt.model_copy(
-                update={"state": record.state, "task_id": record.task_id, "submitted_at": record.submitted_at}
-            )
-            if attempt.claim == record.claim
-            else attempt
-            for attempt in found.record.earlier
-        )
-        if record.task_id is None or earlier == found.record.earlier:
+        """Write our attempt with its task id to the history of whoever has the name now; False: try again."""
+        if record.task_id is None:
             return True
+        (ours,) = record.superseded()[-1:]
+        others = (attempt for attempt in found.record.earlier if attempt.claim != record.claim)
+        earlier = (*others, ours)
         try:
             await self._store.replace(found, found.record.model_copy(update={"earlier": earlier}))
         except RecordConflict:

@@ -4,6 +4,7 @@ As in a bucket, to write the very same record again is no conflict: the caller m
 """
 
 import asyncio
+import hashlib
 import os
 import sys
 import time
@@ -88,6 +89,10 @@ class LocalStore(VideoStore):
     async def has_video(self, name: str) -> bool:
         """Tell whether anything lies under the video's name."""
         return await asyncio.to_thread(exists, self._video(name))
+
+    async def digest(self, name: str) -> tuple[int, str]:
+        """Read the stored video; return its length in bytes and its SHA-256 in hex."""
+        return await asyncio.to_thread(_digest, self._video(name))
 
     async def mark(self, name: str, claim: str) -> None:
         """Enter a claim into the index: a file named by the claim, which holds the name."""
@@ -178,6 +183,12 @@ class _LocalWriter:
         assert self._part is not None, "the writer is opened before it is handed out"  # noqa: S101 - for mypy
         assert self._file is not None  # noqa: S101 - for mypy
         return self._part, self._file
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    with explaining(path), path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), sha256
 
 
 def _mark(path: Path, name: str) -> None:

@@ -1,6 +1,7 @@
 """Videos in a bucket: AWS S3, or anything that speaks its protocol and honours conditional writes."""
 
 import asyncio
+import hashlib
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -73,6 +74,10 @@ class S3Store(VideoStore):
         """Tell whether an object lies under the video's key."""
         return await asyncio.to_thread(self._exists, self._video(name))
 
+    async def digest(self, name: str) -> tuple[int, str]:
+        """Read the stored video; return its length in bytes and its SHA-256 in hex."""
+        return await asyncio.to_thread(self._digest, self._video(name))
+
     async def mark(self, name: str, claim: str) -> None:
         """Enter a claim into the index: an empty object `.pending/NAME.CLAIM`."""
         await asyncio.to_thread(self._put_mark, self._mark(name, claim))
@@ -141,6 +146,18 @@ class S3Store(VideoStore):
                 return None
             with closing(reply["Body"]) as body:
                 return _Stored(body.read(), reply["ETag"], _age(reply["LastModified"], reply))
+
+    def _digest(self, key: str) -> tuple[int, str]:
+        client = self._client("GetObject", key)
+        sha256, size = hashlib.sha256(), 0
+        with (
+            explaining(self.options, "GetObject", key),
+            closing(client.get_object(Bucket=self.options.bucket, Key=key)["Body"]) as body,
+        ):
+            for chunk in body.iter_chunks(2**20):
+                sha256.update(chunk)
+                size += len(chunk)
+        return size, sha256.hexdigest()
 
     def _exists(self, key: str) -> bool:
         """Tell whether there is an object.

@@ -1,8 +1,10 @@
 """Storing a video and completing its record, whoever else does the same meanwhile."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
-from prefect_octopusx.storage.errors import DestinationError
+from prefect_octopusx.storage.claims import CONFLICT_DELAYS
+from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, RecordConflict
 from prefect_octopusx.storage.journal import complete, current
 from prefect_octopusx.storage.records import RecordState, VideoRecord
 from prefect_octopusx.storage.store import VideoStore
@@ -51,8 +53,23 @@ async def save(
             raise
         return known
     completed = await complete(store, record, uri=stored.uri, size=stored.size, sha256=stored.sha256)
+    if completed.sha256 != stored.sha256:
+        completed = await _tell_what_is_stored(store, completed)
     await tidy(store, completed)
     return completed
+
+
+async def _tell_what_is_stored(store: VideoStore, record: VideoRecord) -> VideoRecord:
+    """Set right a record that another run completed while both stored a video, if the API gave them different bytes."""
+    for delay in CONFLICT_DELAYS:
+        size, sha256 = await store.digest(record.name)
+        entry = await current(store, record)
+        told = entry.record.model_copy(update={"size": size, "sha256": sha256})
+        try:
+            return entry.record if told == entry.record else (await store.replace(entry, told)).record
+        except RecordConflict:
+            await asyncio.sleep(delay)
+    raise DestinationUnavailable(f"{record.name}: others kept writing its record; trying again may help")
 
 
 class _OtherWasQuicker(Exception):

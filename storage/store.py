@@ -87,6 +87,10 @@ class VideoStore(ABC):
         """Tell whether a video (or any file) lies under the name."""
 
     @abstractmethod
+    async def digest(self, name: str) -> tuple[int, str]:
+        """Read the stored video; return its length in bytes and its SHA-256 in hex."""
+
+    @abstractmethod
     async def mark(self, name: str, claim: str) -> None:
         """Enter a claim into the index; again, to make its mark young."""
 

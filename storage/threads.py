@@ -59,6 +59,7 @@ class _PlainThreads(ThreadPoolExecutor):
 
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:  # noqa: ANN401
         future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # as in the usual pool: what has begun can't be cancelled
 
         def run() -> None:
             try:

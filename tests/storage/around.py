@@ -39,6 +39,9 @@ class Around(VideoStore):
     async def has_video(self, name: str) -> bool:
         return await self.inner.has_video(name)
 
+    async def digest(self, name: str) -> tuple[int, str]:
+        return await self.inner.digest(name)
+
     async def create(self, record: VideoRecord) -> Entry:
         return await self.change("create", lambda: self.inner.create(record))
 
