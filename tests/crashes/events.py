@@ -3,6 +3,7 @@
 Python announces each such step to audit hooks before it takes it.
 """
 
+import hashlib
 import os
 import signal
 import sys
@@ -25,11 +26,13 @@ class Step(NamedTuple):
     number: int
     """From 1."""
     text: str
+    before: str
+    """Stands for all that lay in the folder just before it; known if the process was only watched."""
 
     @property
-    def changes(self) -> bool:
-        """Whether anything in the folder is another way afterwards."""
-        return not self.text.startswith("look")
+    def writes(self) -> bool:
+        """Whether it opened a file for writing."""
+        return self.text.startswith("write")
 
     def __str__(self) -> str:
         return f"{self.number}: {self.text}"
@@ -53,18 +56,21 @@ class Watch:
 
     def begin(self) -> None:
         """Watch this process from now on; there is no end to it."""
-        lock = threading.Lock()
+        taking = threading.Lock()
+        noting = threading.local()
         place = os.fspath(self.folder)
-        output = os.open(self.notes, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        notes = os.open(self.notes, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         count = 0
 
         def watch(event: str, args: tuple[object, ...]) -> None:
             nonlocal count
-            if not (text := _step(event, args, place)):
+            if getattr(noting, "now", False) or not (text := _step(event, args, place)):
                 return
-            with lock:
+            with taking:
                 count += 1
-                os.write(output, f"{text}\n".encode())
+                noting.now = True
+                os.write(notes, f"{'' if self.number else _all_in(self.folder)}\t{text}\n".encode())
+                noting.now = False
                 if count != self.number:
                     return
             if self.after:
@@ -76,7 +82,8 @@ class Watch:
 
     def steps(self) -> list[Step]:
         """Return what was noted."""
-        return [Step(number, text) for number, text in enumerate(self.notes.read_text().splitlines(), 1)]
+        lines = [line.partition("\t") for line in self.notes.read_text().splitlines()]
+        return [Step(number, text, before) for number, (before, _, text) in enumerate(lines, 1)]
 
 
 def _step(event: str, args: tuple[object, ...], place: str) -> str:
@@ -94,6 +101,14 @@ def _step(event: str, args: tuple[object, ...], place: str) -> str:
     given = [os.fsdecode(each) for each in args[:2] if isinstance(each, str | bytes | os.PathLike)]
     below = [path.removeprefix(place) or "/" for path in given if f"{path}/".startswith(f"{place}/")]
     return " ".join([verb, *below]) if below else ""
+
+
+def _all_in(folder: Path) -> str:
+    """Return a digest of every name in a folder and of what the files hold."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        digest.update(os.fsencode(path) + (path.read_bytes() if path.is_file() else b""))
+    return digest.hexdigest()
 
 
 def _end_outside_of_here(frame: FrameType, event: str, arg: object) -> None:

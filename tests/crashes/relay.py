@@ -53,8 +53,11 @@ class Blow(NamedTuple):
     """Where a process is to be killed."""
 
     moment: Moment
-    number: int
-    """The request's."""
+    call: Call
+    """The request, as it was numbered in a run that nothing happened to."""
+
+    def __str__(self) -> str:
+        return f"{self.moment} {self.call}"
 
 
 class Relay:
@@ -123,7 +126,7 @@ class Relay:
         with self._count:
             call = Call(len(self.calls) + 1, server, handler.command, _short(handler.path))
             self.calls.append(call)
-        moment = self.blow.moment if self.blow and self.blow.number == call.number else None
+        moment = self.blow.moment if self.blow and self.blow.call.number == call.number else None
         if moment is Moment.BEFORE:
             self.kill()
             return False

@@ -22,7 +22,7 @@ from tests.crashes.places import Place, record_in
 from tests.crashes.relay import Blow, Relay
 from tests.crashes.victims import CAT, LEASE, Job, Victim
 
-__all__ = ["PENDING", "Scene", "at_once", "scene"]
+__all__ = ["PENDING", "UNHURRIED", "Scene", "at_once", "scene"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,6 +30,8 @@ R = TypeVar("R")
 PENDING = {"submitting", "submitted", "uncertain"}
 _FIELDS = {"bucket", "prefix", "endpoint_url", "region", "folder"}
 _SPEED = {"poll_interval": 0.05, "lease": LEASE}
+UNHURRIED = _SPEED | {"lease": 60.0}
+"""For a run whose steps are recorded: without renewals of its claim, which come by the clock."""
 
 
 class Scene:
@@ -88,6 +90,7 @@ class Scene:
 
     async def work(self, **given: Any) -> None:  # noqa: ANN401 - fields of the job
         """Start the process and see it through."""
+        self.relay.blow = None
         with self.victim(**given) as victim:
             code = await victim.end()
             assert code == 0, f"it ended with {code}\n{victim.log}"
@@ -95,12 +98,14 @@ class Scene:
     async def schedule(self) -> UUID:
         """Ask for a run of a deployment, as the UI or a schedule does, and return its id."""
         job = self.job()
+        code = self._scratch / "code"  # what is copied to where the run is executed: nothing
+        code.mkdir()
         async with get_client() as client:
             deployment = await client.create_deployment(
                 await client.create_flow(generate_video),
                 name="crashes",
                 entrypoint="prefect_octopusx.flows.generate_video:generate_video",
-                path=str(self._scratch),  # what is copied to where the run is executed: nothing much
+                path=str(code),
             )
             run = await client.create_flow_run_from_deployment(
                 deployment,
@@ -115,6 +120,7 @@ class Scene:
 
     async def execute(self, flow_run_id: UUID) -> int:
         """Execute a scheduled run in a process, as a worker does, and return its exit code."""
+        self.relay.blow = None
         with self.victim(flow_run_id=flow_run_id) as victim:
             return await victim.end()
 

@@ -1,8 +1,9 @@
 """Killed at any step in a folder, with videos on a disk: paid once, stored once, and no part file stays.
 
-A step is what Python announces: a file opened, a name made, moved or removed, a folder listed. Only those that change
-something matter, and a file opened for writing counts twice: it is empty for a moment. `CRASHES=all` kills before and
-after every single step all the same.
+A step is what Python announces: a file opened, a name made, moved or removed, a folder listed. What a killed process
+leaves is what lies in the folder. So it is enough to kill it once in each state that the folder is in on the way:
+before each step that finds it changed, and after each opening of a new file, which is empty for a moment. `CRASHES=all`
+kills before and after every single step all the same.
 """
 
 import os
@@ -15,7 +16,7 @@ import pytest
 from tests.crashes.comebacks import come_back
 from tests.crashes.events import Step, Watch
 from tests.crashes.places import Folder
-from tests.crashes.scenes import at_once, scene
+from tests.crashes.scenes import UNHURRIED, at_once, scene
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -40,7 +41,7 @@ async def record(folder: Path) -> list[Step]:
     """Return the steps of a run that nothing happens to."""
     watch = Watch(folder / "clean-videos", folder / "clean-steps")
     async with scene(Folder(watch.folder), folder / "clean") as clean:
-        await clean.work(watch=watch)
+        await clean.work(watch=watch, options=UNHURRIED)
         clean.check_stored()
     return watch.steps()
 
@@ -48,9 +49,10 @@ async def record(folder: Path) -> list[Step]:
 def points(steps: list[Step]) -> list[Point]:
     if os.environ.get("CRASHES") == "all":
         return [Point(after, step) for step in steps for after in (False, True)]
-    changes = [step for step in steps if step.changes]
-    emptied = [step for step in changes if step.text.startswith("write")]
-    return [Point(after=False, step=step) for step in changes] + [Point(after=True, step=step) for step in emptied]
+    befores = [step for step, previous in zip(steps[1:], steps, strict=False) if step.before != previous.before]
+    return [Point(after=False, step=step) for step in [steps[0], *befores]] + [
+        Point(after=True, step=step) for step in steps if step.writes
+    ]
 
 
 async def kill_and_come_back(point: Point, *, folder: Path) -> str:

@@ -14,7 +14,7 @@ from prefect_octopusx.storage import VideoRecord
 from tests.crashes.comebacks import come_back, finish, stop_uncertain
 from tests.crashes.places import bucket
 from tests.crashes.relay import Blow, Call, Moment
-from tests.crashes.scenes import Scene, at_once, scene
+from tests.crashes.scenes import UNHURRIED, Scene, at_once, scene
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -28,7 +28,7 @@ def points(calls: list[Call]) -> dict[str, Blow]:
     """Return where it matters most, by what a person would call it."""
 
     def at(moment: Moment, text: str, nth: int = 0) -> Blow:
-        return Blow(moment, [call.number for call in calls if text in f"{call.method} {call.path}"][nth])
+        return Blow(moment, [call for call in calls if text in f"{call.method} {call.path}"][nth])
 
     return {
         "before the claim": at(Moment.BEFORE, RECORD),
@@ -38,7 +38,6 @@ def points(calls: list[Call]) -> dict[str, Blow]:
         "waiting": at(Moment.AFTER, "GET /v1/video/query"),
         "downloading": at(Moment.AMID, "GET /files/"),
         "uploading": at(Moment.AFTER, "partNumber"),
-        "uploaded, not visible": at(Moment.BEFORE, "POST clips/hero.mp4", -1),
         "stored, not written": at(Moment.BEFORE, RECORD, -1),
     }
 
@@ -51,7 +50,7 @@ def blows(prefect_api: str, s3_url: str, tmp_path_factory: pytest.TempPathFactor
     async def record() -> list[Call]:
         with bucket(s3_url) as place:
             async with scene(place, tmp_path_factory.mktemp("clean"), s3=s3_url, padding=LARGE) as clean:
-                await clean.work()
+                await clean.work(options=UNHURRIED)
                 clean.check_stored()
                 return clean.relay.calls
 
