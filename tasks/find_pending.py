@@ -72,6 +72,8 @@ async def find_pending(
         AuthenticationError: The key is not accepted.
         DestinationError: The destination can't be used.
     """
+    if requests_per_minute <= 0:
+        raise ValueError(f"requests_per_minute: {requests_per_minute} is not above 0.")
     logger = get_run_logger()
     store = await (await resolve_destination(destination)).store()
     gate = _Gate(60.0 / requests_per_minute)

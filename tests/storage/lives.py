@@ -178,6 +178,9 @@ class Watched(VideoStore):
     async def has_video(self, name: str) -> bool:
         return await self._step("has_video", name, lambda: self._real.has_video(name))
 
+    async def digest(self, name: str) -> tuple[int, str]:
+        return await self._step("digest", name, lambda: self._real.digest(name))
+
     async def sweep(self, name: str) -> None:
         await self._step("sweep", name, lambda: self._real.sweep(name))
 
