@@ -95,7 +95,7 @@ class HeldClaim:
             found = await self._store.read(self.record.name)
             if found is not None and self._holds(found.record):
                 # Next time, that one is replaced by a claim that lives.
-                self._entry = found._replace(record=self.record)
+                self._entry = found._replace(record=_with_history_of(found, self.record))
 
     async def _settle(self, record: VideoRecord) -> Entry:
         for delay in CONFLICT_DELAYS:
@@ -108,7 +108,7 @@ class HeldClaim:
             if found.record.task_id == record.task_id is not None:
                 return found  # an earlier try of ours, or a person who was quicker
             if self._holds(found.record):
-                self._entry = found
+                self._entry, record = found, _with_history_of(found, record)
             elif await self._noted_in_history(found, record):
                 raise RecordConflict(f"{record.name} was taken over by another run meanwhile.")
             await asyncio.sleep(delay)
@@ -130,6 +130,11 @@ class HeldClaim:
         except RecordConflict:
             return False
         return True
+
+
+def _with_history_of(found: Entry, record: VideoRecord) -> VideoRecord:
+    """Keep what a run that was overtaken by this one has noted there meanwhile: its task id."""
+    return record.model_copy(update={"earlier": found.record.earlier})
 
 
 async def _is_set(event: asyncio.Event, *, within: float) -> bool:
