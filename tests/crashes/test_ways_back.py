@@ -24,10 +24,14 @@ LARGE = 9 * 2**20
 RECORD = "PUT clips/hero.json"
 
 
-def points(calls: list[Call]) -> dict[str, Blow]:
-    """Return where it matters most, by what a person would call it."""
+@pytest.fixture(scope="module")
+def blows(prefect_api: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Blow]:
+    """Return where it matters most to be killed, by what a person would call it."""
+    del prefect_api
 
-    def at(moment: Moment, text: str, nth: int = 0) -> Blow:
+    usual, large = (asyncio.run(record(s3_url, tmp_path_factory.mktemp("clean"), size)) for size in (0, LARGE))
+
+    def at(moment: Moment, text: str, nth: int = 0, *, calls: list[Call] = usual) -> Blow:
         return Blow(moment, [call for call in calls if text in f"{call.method} {call.path}"][nth])
 
     return {
@@ -37,24 +41,18 @@ def points(calls: list[Call]) -> dict[str, Blow]:
         "answered, id not written": at(Moment.BEFORE, RECORD, 1),
         "waiting": at(Moment.AFTER, "GET /v1/video/query"),
         "downloading": at(Moment.AMID, "GET /files/"),
-        "uploading": at(Moment.AFTER, "partNumber"),
+        "uploading": at(Moment.AFTER, "partNumber", calls=large),
         "stored, not written": at(Moment.BEFORE, RECORD, -1),
     }
 
 
-@pytest.fixture(scope="module")
-def blows(prefect_api: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Blow]:
-    """Record a run that nothing happens to, and choose from its requests."""
-    del prefect_api
-
-    async def record() -> list[Call]:
-        with bucket(s3_url) as place:
-            async with scene(place, tmp_path_factory.mktemp("clean"), s3=s3_url, padding=LARGE) as clean:
-                await clean.work(options=UNHURRIED)
-                clean.check_stored()
-                return clean.relay.calls
-
-    return points(asyncio.run(record()))
+async def record(s3_url: str, folder: Path, padding: int) -> list[Call]:
+    """Return the requests of a run that nothing happens to."""
+    with bucket(s3_url) as place:
+        async with scene(place, folder, s3=s3_url, padding=padding) as clean:
+            await clean.work(options=UNHURRIED)
+            clean.check_stored()
+            return clean.relay.calls
 
 
 async def at_all_points(way: Way, blows: dict[str, Blow], s3_url: str, folder: Path) -> None:
@@ -62,7 +60,8 @@ async def at_all_points(way: Way, blows: dict[str, Blow], s3_url: str, folder: P
 
     async def act(point: str) -> str:
         with bucket(s3_url) as place:
-            async with scene(place, folder / point, s3=s3_url, padding=LARGE) as killed:
+            padding = LARGE if point == "uploading" else 0
+            async with scene(place, folder / point, s3=s3_url, padding=padding) as killed:
                 found = await way(killed, blows[point])
                 killed.check_stored()
                 assert killed.billed == 1
