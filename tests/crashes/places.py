@@ -35,15 +35,15 @@ class Bucket:
     def __init__(self, destination: S3Destination, client: Any) -> None:  # noqa: ANN401 - boto3 has no such type
         self.destination = destination
         self._client = client
+        self._bucket = {"Bucket": destination.bucket}
 
     def names(self) -> list[str]:
-        found = self._client.list_objects_v2(Bucket=self.destination.bucket).get("Contents", [])
-        uploads = self._client.list_multipart_uploads(Bucket=self.destination.bucket).get("Uploads", [])
-        return [each["Key"].removeprefix("clips/") for each in found] + [f"half {each['Key']}" for each in uploads]
+        found = [each["Key"].removeprefix("clips/") for each in self._objects()]
+        return found + [f"unfinished {each['Key']}" for each in self._uploads()]
 
     def read(self, name: str) -> bytes:
         try:
-            found = self._client.get_object(Bucket=self.destination.bucket, Key=f"clips/{name}")
+            found = self._client.get_object(**self._bucket, Key=f"clips/{name}")
         except self._client.exceptions.NoSuchKey:
             return b""
         data: bytes = found["Body"].read()
@@ -51,8 +51,27 @@ class Bucket:
 
     def marks(self) -> set[str]:
         start = "clips/.pending/hero."
-        found = self._client.list_objects_v2(Bucket=self.destination.bucket, Prefix=start).get("Contents", [])
-        return {each["Key"].removeprefix(start) for each in found}
+        return {each["Key"].removeprefix(start) for each in self._objects() if each["Key"].startswith(start)}
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put a file there."""
+        self._client.put_object(**self._bucket, Key=f"clips/{name}", Body=data)
+
+    def digest(self) -> str:
+        """Return what stands for all that lies there: the keys, their contents' digests, and the parts of uploads."""
+        found = [f"{each['Key']} {each['ETag']}" for each in self._objects()]
+        for upload in self._uploads():
+            of = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+            found += [
+                f"{of} {part['PartNumber']}" for part in self._client.list_parts(**self._bucket, **of).get("Parts", [])
+            ]
+        return "\n".join(found)
+
+    def _objects(self) -> list[Any]:
+        return list(self._client.list_objects_v2(**self._bucket).get("Contents", []))
+
+    def _uploads(self) -> list[Any]:
+        return list(self._client.list_multipart_uploads(**self._bucket).get("Uploads", []))
 
 
 class Folder:

@@ -11,10 +11,10 @@ from prefect.states import AwaitingRetry, Crashed, State
 from prefect_octopusx.api import SubmissionUncertain
 from prefect_octopusx.flows import collect_videos
 from prefect_octopusx.storage import VideoRecord
+from tests.crashes.buckets import bucket_scene, record
 from tests.crashes.comebacks import come_back, finish, stop_uncertain
-from tests.crashes.places import bucket
 from tests.crashes.relay import Blow, Call, Moment
-from tests.crashes.scenes import UNHURRIED, Scene, at_once, scene
+from tests.crashes.scenes import Scene, at_once
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -29,7 +29,11 @@ def blows(prefect_api: str, s3_url: str, tmp_path_factory: pytest.TempPathFactor
     """Return where it matters most to be killed, by what a person would call it."""
     del prefect_api
 
-    usual, large = (asyncio.run(record(s3_url, tmp_path_factory.mktemp("clean"), size)) for size in (0, LARGE))
+    async def calls_with(padding: int) -> list[Call]:
+        async with bucket_scene(s3_url, tmp_path_factory.mktemp("clean"), padding=padding) as (clean, place):
+            return await record(clean, place)
+
+    usual, large = (asyncio.run(calls_with(padding)) for padding in (0, LARGE))
 
     def at(moment: Moment, text: str, nth: int = 0, *, calls: list[Call] = usual) -> Blow:
         return Blow(moment, [call for call in calls if text in f"{call.method} {call.path}"][nth])
@@ -46,26 +50,15 @@ def blows(prefect_api: str, s3_url: str, tmp_path_factory: pytest.TempPathFactor
     }
 
 
-async def record(s3_url: str, folder: Path, padding: int) -> list[Call]:
-    """Return the requests of a run that nothing happens to."""
-    with bucket(s3_url) as place:
-        async with scene(place, folder, s3=s3_url, padding=padding) as clean:
-            await clean.work(options=UNHURRIED)
-            clean.check_stored()
-            return clean.relay.calls
-
-
 async def at_all_points(way: Way, blows: dict[str, Blow], s3_url: str, folder: Path) -> None:
     """Kill at every point, come back in one way, and see the video stored and paid once."""
 
     async def act(point: str) -> str:
-        with bucket(s3_url) as place:
-            padding = LARGE if point == "uploading" else 0
-            async with scene(place, folder / point, s3=s3_url, padding=padding) as killed:
-                found = await way(killed, blows[point])
-                killed.check_stored()
-                assert killed.billed == 1
-                return found
+        async with bucket_scene(s3_url, folder / point, padding=LARGE if point == "uploading" else 0) as (killed, _):
+            found = await way(killed, blows[point])
+            killed.check_stored()
+            assert killed.billed == 1
+            return found
 
     assert set(await at_once(blows, act)) == {"", "submitting", "submitted"}
 
@@ -134,14 +127,13 @@ async def by_two(killed: Scene, blow: Blow) -> str:
 async def test_sent_again_by_decision_it_is_paid_twice_and_no_third_time(
     blows: dict[str, Blow], s3_url: str, tmp_path: Path
 ) -> None:
-    with bucket(s3_url) as place:
-        async with scene(place, tmp_path / "scene", s3=s3_url) as killed:
-            await killed.crash(blows["sent, no answer"])
-            await stop_uncertain(killed)
-            for _ in range(2):
-                await finish(killed, on_uncertain="resubmit")
-            killed.check_stored()
-            assert killed.billed == 2
-            assert killed.record
-            assert killed.record["task_id"] == killed.sandbox.jobs[1].id
-            assert [attempt["state"] for attempt in killed.record["earlier"]] == ["uncertain"]
+    async with bucket_scene(s3_url, tmp_path / "scene") as (killed, _):
+        await killed.crash(blows["sent, no answer"])
+        await stop_uncertain(killed)
+        for _ in range(2):
+            await finish(killed, on_uncertain="resubmit")
+        killed.check_stored()
+        assert killed.billed == 2
+        assert killed.record
+        assert killed.record["task_id"] == killed.sandbox.jobs[1].id
+        assert [attempt["state"] for attempt in killed.record["earlier"]] == ["uncertain"]
