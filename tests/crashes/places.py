@@ -19,8 +19,11 @@ class Place(Protocol):
 
     destination: S3Destination | LocalDestination
 
-    def files(self) -> dict[str, bytes]:
+    def names(self) -> list[str]:
         """Return all that lies there, hidden files, folders and unfinished uploads included."""
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes; none where there is no such file."""
 
     def marks(self) -> set[str]:
         """Return the claims of `hero` in the index of pending videos."""
@@ -32,22 +35,43 @@ class Bucket:
     def __init__(self, destination: S3Destination, client: Any) -> None:  # noqa: ANN401 - boto3 has no such type
         self.destination = destination
         self._client = client
+        self._bucket = {"Bucket": destination.bucket}
 
-    def files(self) -> dict[str, bytes]:
-        found = self._client.list_objects_v2(Bucket=self.destination.bucket).get("Contents", [])
-        uploads = self._client.list_multipart_uploads(Bucket=self.destination.bucket).get("Uploads", [])
-        return {each["Key"].removeprefix("clips/"): self._read(each["Key"]) for each in found} | {
-            f"unfinished upload {each['Key'].removeprefix('clips/')}": b"" for each in uploads
-        }
+    def names(self) -> list[str]:
+        found = [each["Key"].removeprefix("clips/") for each in self._objects()]
+        return found + [f"unfinished {each['Key']}" for each in self._uploads()]
+
+    def read(self, name: str) -> bytes:
+        try:
+            found = self._client.get_object(**self._bucket, Key=f"clips/{name}")
+        except self._client.exceptions.NoSuchKey:
+            return b""
+        data: bytes = found["Body"].read()
+        return data
 
     def marks(self) -> set[str]:
         start = "clips/.pending/hero."
-        found = self._client.list_objects_v2(Bucket=self.destination.bucket, Prefix=start).get("Contents", [])
-        return {each["Key"].removeprefix(start) for each in found}
+        return {each["Key"].removeprefix(start) for each in self._objects() if each["Key"].startswith(start)}
 
-    def _read(self, key: str) -> bytes:
-        data: bytes = self._client.get_object(Bucket=self.destination.bucket, Key=key)["Body"].read()
-        return data
+    def write(self, name: str, data: bytes) -> None:
+        """Put a file there."""
+        self._client.put_object(**self._bucket, Key=f"clips/{name}", Body=data)
+
+    def digest(self) -> str:
+        """Return what stands for all that lies there: the keys, their contents' digests, and the parts of uploads."""
+        found = [f"{each['Key']} {each['ETag']}" for each in self._objects()]
+        for upload in self._uploads():
+            of = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+            found += [
+                f"{of} {part['PartNumber']}" for part in self._client.list_parts(**self._bucket, **of).get("Parts", [])
+            ]
+        return "\n".join(found)
+
+    def _objects(self) -> list[Any]:
+        return list(self._client.list_objects_v2(**self._bucket).get("Contents", []))
+
+    def _uploads(self) -> list[Any]:
+        return list(self._client.list_multipart_uploads(**self._bucket).get("Uploads", []))
 
 
 class Folder:
@@ -56,12 +80,13 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         self.destination = LocalDestination(folder=folder)
 
-    def files(self) -> dict[str, bytes]:
+    def names(self) -> list[str]:
         folder = self.destination.folder
-        return {
-            path.relative_to(folder).as_posix(): b"" if path.is_dir() else path.read_bytes()
-            for path in folder.rglob("*")
-        }
+        return [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+
+    def read(self, name: str) -> bytes:
+        path = self.destination.folder / name
+        return path.read_bytes() if path.exists() else b""
 
     def marks(self) -> set[str]:
         index = self.destination.folder / ".pending"
@@ -80,6 +105,6 @@ def bucket(s3_url: str) -> Iterator[Bucket]:
 
 def record_in(place: Place) -> dict[str, Any] | None:
     """Return the record as it lies there, None if there is none."""
-    found = place.files().get("hero.json")
+    found = place.read("hero.json")
     record: dict[str, Any] | None = json.loads(found) if found else None
     return record

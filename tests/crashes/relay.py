@@ -6,6 +6,7 @@ arrives or after it was answered, and no point is missed when the product sends 
 
 import http.client
 import re
+import sys
 import threading
 from collections.abc import Callable
 from enum import StrEnum
@@ -39,11 +40,8 @@ class Call(NamedTuple):
     server: str
     method: str
     path: str
-
-    @property
-    def changes(self) -> bool:
-        """Whether it leaves anything behind where it was sent."""
-        return self.method not in {"GET", "HEAD"}
+    left: str
+    """Stands for all that the servers held when it had been done; known if the relay was given a look."""
 
     def __str__(self) -> str:
         return f"request {self.number}, {self.method} {self.path} ({self.server})"
@@ -71,11 +69,15 @@ class Relay:
 
     def __init__(self, *, gateway: str, s3: str | None = None, padding: int = 0) -> None:
         self.calls: list[Call] = []
+        self.look: Callable[[], str] = str
+        """Tells what the servers hold."""
+        self.errors: list[BaseException] = []
         self.blow: Blow | None = None
         self.kill: Callable[[], None] = _nobody
         """Kills the process and returns when it is gone."""
         self._padding = padding
         self._count = threading.Lock()
+        self._begun = 0
         self._idle = threading.Condition()
         self._busy = 0
         # The sandbox gives its files at its other port too: two addresses, because a file server must not get the key.
@@ -109,6 +111,8 @@ class Relay:
             door.server_close()
         for thread in self._threads:
             thread.join()
+        if self.errors:
+            raise BaseExceptionGroup("the relay failed", self.errors)
 
     def pass_on(self, server: str, handler: BaseHTTPRequestHandler) -> bool:
         """Send a request on and its answer back, or kill the process on the way. Tell whether it was answered."""
@@ -124,13 +128,14 @@ class Relay:
     def _pass_on(self, server: str, handler: BaseHTTPRequestHandler) -> bool:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         with self._count:
-            call = Call(len(self.calls) + 1, server, handler.command, _short(handler.path))
-            self.calls.append(call)
-        moment = self.blow.moment if self.blow and self.blow.call.number == call.number else None
+            self._begun += 1
+            number = self._begun
+        moment = self.blow.moment if self.blow and self.blow.call.number == number else None
         if moment is Moment.BEFORE:
             self.kill()
             return False
         status, headers, data = _send(self._doors[server].target, handler, body)
+        self.calls.append(Call(number, server, handler.command, _short(handler.path), self.look()))
         if server == "gateway":
             data = _FILES.sub(f"{self.url('files')}/files/".encode(), data)
         if server == "files" and self._padding:
@@ -179,9 +184,13 @@ class _Door(ThreadingHTTPServer):
 
     daemon_threads = True
     target: str
+    errors: list[BaseException]
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Keep quiet: a client that was killed is the point."""
+    def handle_error(self, *_: object) -> None:
+        """Keep what went wrong for the test, but not that a client is gone: that is the point."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, ConnectionError):
+            self.errors.append(error)
 
 
 def _door(relay: Relay, server: str, target: str) -> _Door:
@@ -200,4 +209,5 @@ def _door(relay: Relay, server: str, target: str) -> _Door:
 
     door = _Door(("127.0.0.1", 0), Handler)
     door.target = urlsplit(target).netloc
+    door.errors = relay.errors
     return door

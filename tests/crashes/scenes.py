@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import signal
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ from pydantic import SecretStr
 
 from prefect_octopusx.blocks import OctopusXCredentials
 from prefect_octopusx.flows import generate_video
-from prefect_octopusx.sandbox import Sandbox, SandboxSettings
+from prefect_octopusx.sandbox import Fault, Sandbox, SandboxSettings
 from prefect_octopusx.storage import VideoRecord
 from tests.crashes.places import Place, record_in
 from tests.crashes.relay import Blow, Relay
@@ -85,8 +87,8 @@ class Scene:
         self.relay.blow = blow
         with self.victim(**given) as victim:
             code = await victim.end()
-            assert code == -9, f"it was not killed, but ended with {code}\n{victim.log}"
-        await asyncio.to_thread(self.relay.settle)
+            assert code == -signal.SIGKILL, f"it was not killed, but ended with {code}\n{victim.log}"
+            await asyncio.to_thread(self.relay.settle)
 
     async def work(self, **given: Any) -> None:  # noqa: ANN401 - fields of the job
         """Start the process and see it through."""
@@ -135,22 +137,30 @@ class Scene:
 
     def check_stored(self) -> None:
         """The video is there, whole, and beside it nothing but its record."""
-        record, files = self.record, self.place.files()
+        record, video = self.record, self.place.read("hero.mp4")
         assert record
         assert record["state"] == "completed"
-        assert hashlib.sha256(files["hero.mp4"]).hexdigest() == record["sha256"]
-        assert record["task_id"].encode() in files["hero.mp4"], "the video is another task's"
-        assert sorted(name for name in files if not name.startswith(".pending")) == ["hero.json", "hero.mp4"]
+        assert hashlib.sha256(video).hexdigest() == record["sha256"]
+        assert record["task_id"].encode() in video, "the video is another task's"
+        assert sorted(name for name in self.place.names() if not name.startswith(".pending")) == [
+            "hero.json",
+            "hero.mp4",
+        ]
         assert record["claim"] not in self.place.marks(), "it is still in the index of pending videos"
 
 
 @asynccontextmanager
 async def scene(
-    place: Place, scratch: Path, *, generation: float = 0.0, padding: int = 0, s3: str | None = None
+    place: Place, scratch: Path, *, s3: str | None = None, padding: int = 0, delay: float = 0.0
 ) -> AsyncIterator[Scene]:
-    """Set the scene for one video, which takes `generation` seconds and is `padding` bytes longer than usual."""
+    """Set the scene for one video, which is `padding` bytes longer than usual.
+
+    The gateway answers a create `delay` seconds late. Its task ids are the same in every scene.
+    """
     scratch.mkdir(exist_ok=True)
-    async with Sandbox(SandboxSettings(generation=generation, refresh=0)) as sandbox:
+    async with Sandbox(SandboxSettings(generation=0.0, refresh=0, seed=1)) as sandbox:
+        if delay:
+            sandbox.add_fault(Fault("create_slow", delay=delay))
         with Relay(gateway=sandbox.url, s3=s3, padding=padding) as relay:
             yield Scene(place, sandbox, relay, scratch)
 
@@ -166,7 +176,7 @@ async def at_once(points: Iterable[T], act: Callable[[T], Awaitable[R]], *, seat
     points = list(points)
     results = await asyncio.gather(*(one(point) for point in points), return_exceptions=True)
     told = [
-        f"{point}: {type(result).__name__}: {result}"
+        f"--- {point}\n{''.join(traceback.format_exception(result))}"
         for point, result in zip(points, results, strict=True)
         if isinstance(result, BaseException)
     ]

@@ -12,7 +12,6 @@ import pytest
 from prefect import get_client
 from prefect.states import Cancelling
 
-from prefect_octopusx.sandbox import Fault
 from tests.crashes.comebacks import come_back
 from tests.crashes.places import Folder
 from tests.crashes.scenes import Scene, scene
@@ -23,8 +22,7 @@ pytestmark = pytest.mark.usefixtures("prefect_api")
 @pytest.fixture
 async def slow(tmp_path: Path) -> AsyncIterator[Scene]:
     """A gateway that takes its time with the answer to a create; the video is paid for by then."""
-    async with scene(Folder(tmp_path / "videos"), tmp_path / "scene") as slow:
-        slow.sandbox.add_fault(Fault("create_slow", delay=2.0))
+    async with scene(Folder(tmp_path / "videos"), tmp_path / "scene", delay=2.0) as slow:
         yield slow
 
 

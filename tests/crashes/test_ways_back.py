@@ -11,10 +11,10 @@ from prefect.states import AwaitingRetry, Crashed, State
 from prefect_octopusx.api import SubmissionUncertain
 from prefect_octopusx.flows import collect_videos
 from prefect_octopusx.storage import VideoRecord
+from tests.crashes.buckets import bucket_scene, record
 from tests.crashes.comebacks import come_back, finish, stop_uncertain
-from tests.crashes.places import bucket
 from tests.crashes.relay import Blow, Call, Moment
-from tests.crashes.scenes import UNHURRIED, Scene, at_once, scene
+from tests.crashes.scenes import Scene, at_once
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -24,10 +24,18 @@ LARGE = 9 * 2**20
 RECORD = "PUT clips/hero.json"
 
 
-def points(calls: list[Call]) -> dict[str, Blow]:
-    """Return where it matters most, by what a person would call it."""
+@pytest.fixture(scope="module")
+def blows(prefect_api: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Blow]:
+    """Return where it matters most to be killed, by what a person would call it."""
+    del prefect_api
 
-    def at(moment: Moment, text: str, nth: int = 0) -> Blow:
+    async def calls_with(padding: int) -> list[Call]:
+        async with bucket_scene(s3_url, tmp_path_factory.mktemp("clean"), padding=padding) as (clean, place):
+            return await record(clean, place)
+
+    usual, large = (asyncio.run(calls_with(padding)) for padding in (0, LARGE))
+
+    def at(moment: Moment, text: str, nth: int = 0, *, calls: list[Call] = usual) -> Blow:
         return Blow(moment, [call for call in calls if text in f"{call.method} {call.path}"][nth])
 
     return {
@@ -37,36 +45,20 @@ def points(calls: list[Call]) -> dict[str, Blow]:
         "answered, id not written": at(Moment.BEFORE, RECORD, 1),
         "waiting": at(Moment.AFTER, "GET /v1/video/query"),
         "downloading": at(Moment.AMID, "GET /files/"),
-        "uploading": at(Moment.AFTER, "partNumber"),
+        "uploading": at(Moment.AFTER, "partNumber", calls=large),
         "stored, not written": at(Moment.BEFORE, RECORD, -1),
     }
-
-
-@pytest.fixture(scope="module")
-def blows(prefect_api: str, s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Blow]:
-    """Record a run that nothing happens to, and choose from its requests."""
-    del prefect_api
-
-    async def record() -> list[Call]:
-        with bucket(s3_url) as place:
-            async with scene(place, tmp_path_factory.mktemp("clean"), s3=s3_url, padding=LARGE) as clean:
-                await clean.work(options=UNHURRIED)
-                clean.check_stored()
-                return clean.relay.calls
-
-    return points(asyncio.run(record()))
 
 
 async def at_all_points(way: Way, blows: dict[str, Blow], s3_url: str, folder: Path) -> None:
     """Kill at every point, come back in one way, and see the video stored and paid once."""
 
     async def act(point: str) -> str:
-        with bucket(s3_url) as place:
-            async with scene(place, folder / point, s3=s3_url, padding=LARGE) as killed:
-                found = await way(killed, blows[point])
-                killed.check_stored()
-                assert killed.billed == 1
-                return found
+        async with bucket_scene(s3_url, folder / point, padding=LARGE if point == "uploading" else 0) as (killed, _):
+            found = await way(killed, blows[point])
+            killed.check_stored()
+            assert killed.billed == 1
+            return found
 
     assert set(await at_once(blows, act)) == {"", "submitting", "submitted"}
 
@@ -135,14 +127,13 @@ async def by_two(killed: Scene, blow: Blow) -> str:
 async def test_sent_again_by_decision_it_is_paid_twice_and_no_third_time(
     blows: dict[str, Blow], s3_url: str, tmp_path: Path
 ) -> None:
-    with bucket(s3_url) as place:
-        async with scene(place, tmp_path / "scene", s3=s3_url) as killed:
-            await killed.crash(blows["sent, no answer"])
-            await stop_uncertain(killed)
-            for _ in range(2):
-                await finish(killed, on_uncertain="resubmit")
-            killed.check_stored()
-            assert killed.billed == 2
-            assert killed.record
-            assert killed.record["task_id"] == killed.sandbox.jobs[1].id
-            assert [attempt["state"] for attempt in killed.record["earlier"]] == ["uncertain"]
+    async with bucket_scene(s3_url, tmp_path / "scene") as (killed, _):
+        await killed.crash(blows["sent, no answer"])
+        await stop_uncertain(killed)
+        for _ in range(2):
+            await finish(killed, on_uncertain="resubmit")
+        killed.check_stored()
+        assert killed.billed == 2
+        assert killed.record
+        assert killed.record["task_id"] == killed.sandbox.jobs[1].id
+        assert [attempt["state"] for attempt in killed.record["earlier"]] == ["uncertain"]
