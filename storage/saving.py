@@ -53,6 +53,9 @@ async def save(
             raise
         return known
     completed = await complete(store, record, uri=stored.uri, size=stored.size, sha256=stored.sha256)
+    if store.settling:  # without conditional writes, another run may write the same just now
+        await asyncio.sleep(store.settling)
+        completed = (await current(store, record)).record
     if completed.sha256 != stored.sha256:
         completed = await _tell_what_is_stored(store, completed)
     await tidy(store, completed)

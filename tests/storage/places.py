@@ -1,5 +1,6 @@
 """A new, empty store for each life, in a folder or a bucket, and all that lies there."""
 
+import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from uuid import uuid4
@@ -34,9 +35,11 @@ class Folder(Place):
         self.store = LocalStore(self.path)
 
     def files(self) -> dict[str, bytes]:
+        # Not by `rglob`, which stumbles over folders that others remove meanwhile.
+        found = [Path(folder, name) for folder, _, names in os.walk(self.path) for name in names]
         return {
-            str(path.relative_to(self.path)): path.read_bytes()
-            for path in self.path.rglob("*")
+            path.relative_to(self.path).as_posix(): path.read_bytes()
+            for path in found
             if path.suffix in {".mp4", ".json"}
         }
 
