@@ -1,6 +1,7 @@
 # `make demo` runs the main job, `make test` passes the tests; each sets up what it needs in .venv by itself.
 
 PYTHON ?= python3
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -10,14 +11,18 @@ LAYERS := api blocks flows sandbox storage tasks
 # Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
 CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 
-.PHONY: demo test lint types wheel check clean
+.PHONY: demo test soak lint types wheel check clean
 
 demo: $(READY)
 	@$(CLEAN) $(BIN)/python deployments/demo.py $(if $(KEEP),--keep)
 
 test: $(READY) $(SWIFT)
 	$(CLEAN) $(BIN)/python -m coverage erase
-	$(CLEAN) $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(CLEAN) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term $(ARGS)
+
+# Much longer than the tests do: 300 videos by workers that are killed, and random lives of videos, new ones each time.
+soak: $(READY)
+	SOAK_NAMES=300 SOAK_EXAMPLES=1000 $(CLEAN) $(BIN)/python -m pytest tests/soak tests/storage/test_model.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

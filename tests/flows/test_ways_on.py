@@ -3,10 +3,12 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect import flow, get_client
 from prefect.artifacts import Artifact
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.states import State
 
 from prefect_octopusx.api import SubmissionUncertain, TaskNotFound, VideoFailed, ViduRequest
@@ -75,10 +77,10 @@ class TestUncertain:
         record = await flows.record("Clips/the-hero")
         assert record
         async with get_client() as client:
-            keys = [found.key for found in await client.read_artifacts() if found.key]
-        key = next(key for key in reversed(keys) if key.startswith("uncertain-clips-the-hero"))
-        artifact = await Artifact.aget(key)
-        assert artifact
+            of_this_run = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(record.flow_run_id)]))
+            (artifact,) = await client.read_artifacts(flow_run_filter=of_this_run)
+        assert artifact.key
+        assert artifact.key.startswith("uncertain-clips-the-hero")
         text = str(artifact.data)
         for told in (
             "`Clips/the-hero`",
