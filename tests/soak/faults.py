@@ -81,28 +81,28 @@ class FaultyGateway(FaultQueue):
         return Fault(kind) if kind else None
 
 
-class FaultyBucket:
+class FaultyBucket(ThreadingHTTPServer):
     """An HTTP proxy before an S3 server."""
 
+    daemon_threads = True
+
     def __init__(self, target: str, chance: Chance) -> None:
-        self._server = _Server(("127.0.0.1", 0), _handler(chance, urlsplit(target).netloc))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.target = urlsplit(target).netloc
+        self.chance = chance
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     @contextlib.contextmanager
     def running(self) -> Iterator[str]:
         """Run it; gives its address."""
-        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
             yield self.url
         finally:
-            self._server.shutdown()
-            self._server.server_close()
+            self.shutdown()
+            self.server_close()
             thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
         """Keep quiet about clients that were killed."""
@@ -110,57 +110,49 @@ class _Server(ThreadingHTTPServer):
             raise  # noqa: PLE0704 - socketserver calls this where an error is handled
 
 
-def _handler(chance: Chance, address: str) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FaultyBucket
 
-        def _serve(self) -> None:
-            with contextlib.suppress(OSError, http.client.HTTPException):  # its sender was killed
-                length = int(self.headers.get("Content-Length") or 0)
-                body = self.rfile.read(length)
-                if len(body) == length:
-                    self._answer(chance.draw(_BUCKET), body)
-                    return
-            self.close_connection = True
-
-        def _answer(self, fault: str, body: bytes) -> None:
-            if fault in {"500", "503"}:
-                code = {"500": "InternalError", "503": "SlowDown"}[fault]
-                self._reply(int(fault), [], f"<Error><Code>{code}</Code><Message>later</Message></Error>".encode())
+    def do_GET(self) -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):  # its sender was killed
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            if len(body) == length:
+                self._answer(self.server.chance.draw(_BUCKET), body)
                 return
-            if fault == "reset":
-                self._hang_up()
-                return
-            if fault == "slow":
-                time.sleep(_SLOW)
-            status, headers, data = self._pass_on(body)
-            if fault == "lost reply":
-                self._hang_up()
-                return
-            self._reply(status, headers, data)
+        self.close_connection = True
 
-        def _pass_on(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-            with contextlib.closing(http.client.HTTPConnection(address, timeout=60)) as upstream:
-                upstream.request(self.command, self.path, body, dict(self.headers))
-                reply = upstream.getresponse()
-                skipped = {"content-length", "transfer-encoding", "connection"}
-                return reply.status, [one for one in reply.getheaders() if one[0].lower() not in skipped], reply.read()
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - the names http.server asks for
 
-        def _reply(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-            self.send_response_only(status)
-            for key, value in headers:
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
 
-        def _hang_up(self) -> None:
+    def _answer(self, fault: str, body: bytes) -> None:
+        if fault in {"500", "503"}:
+            code = {"500": "InternalError", "503": "SlowDown"}[fault]
+            self._reply(int(fault), [], f"<Error><Code>{code}</Code><Message>later</Message></Error>".encode())
+            return
+        if fault == "slow":
+            time.sleep(_SLOW)
+        answer = None if fault == "reset" else self._pass_on(body)
+        if answer is None or fault == "lost reply":
             self.close_connection = True
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return
+        self._reply(*answer)
 
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - the names http.server asks for
+    def _pass_on(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        with contextlib.closing(http.client.HTTPConnection(self.server.target, timeout=60)) as upstream:
+            upstream.request(self.command, self.path, body, dict(self.headers))
+            reply = upstream.getresponse()
+            skipped = {"content-length", "transfer-encoding", "connection"}
+            return reply.status, [one for one in reply.getheaders() if one[0].lower() not in skipped], reply.read()
 
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    return Handler
+    def _reply(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.send_response_only(status)
+        for key, value in headers:
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
