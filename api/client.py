@@ -37,6 +37,7 @@ CREATE_TIMEOUT = 150.0
 
 _CONNECT_TIMEOUT = 10.0
 _QUERY_TIMEOUT = 30.0
+_SHORTEST_SECRET = 8  # characters; a shorter key may be part of any word
 _LARGEST_REPLY = 8 * 2**20
 _MOST_REDIRECTS = 3
 # Below the shortest keep-alive of common servers (uvicorn: 5 s), so that none closes a connection as we write to it.
@@ -85,6 +86,7 @@ class OctopusXClient:
                 "api_key: it is empty, or has characters that no key has (check for a copying mistake)"
             )
         headers = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": "prefect-octopusx"}
+        self._key = key.encode()
         hide_queries_in_httpx_logs()
         tls = httpx.create_ssl_context()  # made once, because it costs some time
         # Creates get a connection of their own each: an idle one may be closed by the server just as we write to it,
@@ -257,11 +259,15 @@ class OctopusXClient:
         location = response.headers.get("Location") if response.is_redirect else None
         return Answer(
             status=response.status_code,
-            content=content,
+            content=self._without_key(content),
             request_id=response.headers.get("X-Oneapi-Request-Id"),
             retry_after=_seconds(response.headers.get("Retry-After")),
             location=str(call.url.join(location)) if location else None,
         )
+
+    def _without_key(self, content: bytes) -> bytes:
+        """Return an answer without our key, which a proxy's error page may repeat."""
+        return content.replace(self._key, "…".encode()) if len(self._key) >= _SHORTEST_SECRET else content
 
 
 async def _read(response: httpx.Response) -> bytes:

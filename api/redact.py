@@ -11,15 +11,22 @@ from urllib.parse import urlsplit, urlunsplit
 
 __all__ = ["hide_queries_in_httpx_logs", "redact", "redact_image", "redact_url"]
 
-_URL_WITH_SECRETS = re.compile(r"(?P<scheme>https?://)(?:[^\s/?#\"'<>@]*@)?(?P<rest>[^\s?#\"'<>]*)(?:[?#][^\s\"'<>]*)?")
-_DATA_URI = re.compile(r"(?P<head>data:[\w.+/-]*;base64,)[A-Za-z0-9+/=_-]{16,}")
+_URL_WITH_SECRETS = re.compile(
+    r"(?P<scheme>(?:\b[a-zA-Z][a-zA-Z0-9+.-]*:)?//)(?:[^\s/?#\"'<>@]*@)?(?P<rest>[^\s?#\"'<>]*)(?:[?#][^\s\"'<>]*)?"
+)
+_ENCODED_QUERY = re.compile(r"(?i)(?P<rest>\bhttps?%3a%2f%2f(?:(?!%3f|%23)[^\s\"'<>])*)(?:%3f|%23)[^\s\"'<>]*")
+_DATA_URI = re.compile(r"(?P<head>data:[^\s,\"'<>]*;base64,)[A-Za-z0-9+/=_-]{16,}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_-]{200,}")
 _BEARER = re.compile(r"(?i)\b(bearer\s+|sk-)[\w.-]{6,}")
 
 
 def redact(text: str) -> str:
-    """Return `text` without URL queries and passwords, inline images and bearer tokens."""
+    """Return `text` without URL queries and passwords, pictures in base64 and bearer tokens."""
+    text = text.replace("\\/", "/")  # JSON in a text may be escaped so
     text = _URL_WITH_SECRETS.sub(_without_query, text)
+    text = _ENCODED_QUERY.sub(r"\g<rest>%3F…", text)
     text = _DATA_URI.sub(r"\g<head>…", text)
+    text = _BASE64.sub(lambda match: f"{match[0][:12]}…, {len(match[0])} characters", text)
     return _BEARER.sub(r"\1…", text)
 
 

@@ -65,6 +65,8 @@ class Answer(NamedTuple):
         """The JSON object in the answer; None where it is anything else (HTML from a proxy, text, nothing)."""
         try:
             body = json.loads(self.content)
+            # A text cut in the midst of an emoji has half a character, which nothing could be written down with.
+            body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
         except (ValueError, RecursionError):
             return None
         return body if isinstance(body, dict) else None

@@ -56,7 +56,7 @@ async def adopt(
     conflicts = iter(CONFLICT_DELAYS)
     while True:
         entry = await store.read(name)
-        if entry is not None and entry.record.state is RecordState.SUBMITTING and other.lives(entry, now=clock()):
+        if entry is not None and entry.record.state is RecordState.SUBMITTING and other.lives(entry):
             if other.is_new:
                 logger.info("%s: a run is submitting it; following", name)
             await sleep(other.next_look)

@@ -3,7 +3,7 @@
 Why it is safe to take a claim for dead by its lease: nothing is sent because of it. A dead claim only becomes
 `uncertain`, which stops every run until a person decides; and if its holder lives after all (it was frozen, say), it
 still may write its task id down over that verdict (see `leases.py`). How long a claim has not been renewed is told by
-the store's own clock, and by this process's from then on; clocks of workers are never compared.
+the store's own clock, and by the time that was waited since the first look; no worker's clock takes part.
 """
 
 import logging
@@ -125,14 +125,14 @@ class Claimant:
             await self._mark()
             return await self._settled(await self._store.create(self._fresh()))
         record = entry.record
-        if record.claim == self._claim.claim:  # a write of ours that seemed to fail
-            # Somebody may have taken us for dead since. Nothing was sent yet, we know best.
+        if record.claim == self._claim.claim and record.state in _UNDECIDED:  # a write of ours that seemed to fail
             if record.state is RecordState.SUBMITTING:
-                return entry
-            return await self._store.replace(entry, self._fresh(earlier=record.earlier))
+                return await self._settled(entry)
+            # Somebody took us for dead since. Nothing was sent yet, we know best.
+            return await self._settled(await self._store.replace(entry, self._fresh(earlier=record.earlier)))
         if not self._is_ours_to_replace(record):
             raise name_taken(record)
-        if record.state is RecordState.SUBMITTING and self._other.lives(entry, now=self._clock()):
+        if record.state is RecordState.SUBMITTING and self._other.lives(entry):
             if self._other.is_new:
                 self._logger.info("%s: another run is submitting it; following", name)
             return None
@@ -171,7 +171,8 @@ class Claimant:
         if record.state is RecordState.REFUSED and record.digest != self._claim.digest:
             return True  # the request was changed; nothing was billed for the first
         # A person's consent is for what was left behind before, not for each retry of the run that has it.
-        if record.asked_by is not None and record.asked_by == self._claim.asked_by:
+        spent = {record.asked_by, *(attempt.asked_by for attempt in record.earlier)} - {None}
+        if self._claim.asked_by in spent:
             return False
         return (record.state in {RecordState.FAILED, RecordState.REFUSED} and self._retry_failed) or (
             record.state in _UNDECIDED and self._on_uncertain == "resubmit"
@@ -192,19 +193,19 @@ class OtherRun:
     """Another run that holds the claim. It lives as long as it renews it."""
 
     version: str = ""
-    renewed_at: float = 0.0
-    """In Unix seconds of this process's clock."""
+    age: float = 0.0
+    """Seconds since it was renewed; counted here too, for stores that don't tell."""
     lease: float = 0.0
     looks: int = 0
 
-    def lives(self, entry: Entry, *, now: float) -> bool:
-        """Tell whether the lease of this claim still holds."""
+    def lives(self, entry: Entry) -> bool:
+        """Tell whether the lease of this claim still holds. Looked at every `next_look` seconds."""
         self.looks += 1
         if entry.version != self.version:
-            self.version = entry.version
-            self.renewed_at = now - entry.age
-            self.lease = entry.record.lease
-        return now - self.renewed_at < self.lease
+            self.version, self.lease, self.age = entry.version, entry.record.lease, entry.age
+        else:
+            self.age = max(self.age + self.next_look, entry.age)
+        return self.age < self.lease
 
     @property
     def is_new(self) -> bool:

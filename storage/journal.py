@@ -122,7 +122,7 @@ async def fail(store: VideoStore, record: VideoRecord, task: VideoTask) -> Video
     """
     reason = {"error": task.error or "the API gave no reason", "error_code": task.error_code}
     failed = await _settle(store, record, lambda record: record.moved(RecordState.FAILED, **reason))
-    await unmark(store, failed)
+    await tidy(store, failed)
     return failed
 
 
@@ -156,16 +156,19 @@ async def _send(
     try:
         async with held.renewing():
             task = await client.create_video(request, warn=first)
+            # At once: until the record is written, the log is the only place that has it.
+            logger.info("%s: submitted %s, task %s", claim.name, claim.model, task.id)
     except OctopusXError as error:
         noted = await _note_error(store, held, error, logger)
         if isinstance(error, SubmissionUncertain):
             raise uncertain(noted) from error
         raise
-    logger.info("%s: submitted %s, task %s", claim.name, claim.model, task.id)
     found = {"task_id": task.id, "alt_ids": task.alt_ids, "submitted_at": _utc(clock()), "renewed_at": None}
     record = (await _write_down(held, claim.moved(RecordState.SUBMITTED, **found), logger)).record
     if task.state is TaskState.FAILED:
-        raise failure(await fail(store, record, task))
+        record = await fail(store, record, task)
+    if record.state is RecordState.FAILED:  # perhaps somebody else noted that, while our write seemed to fail
+        raise failure(record)
     return record
 
 
@@ -181,7 +184,7 @@ async def _note_error(
     noted = held.record.moved(state, error=str(error), error_code=error.code, renewed_at=None)
     try:
         await held.write(noted)
-    except OctopusXError as trouble:
+    except Exception as trouble:  # noqa: BLE001 - what became of the create is the error to raise
         logger.warning("%s: could not note in the record that the create was %s: %s", noted.name, state, trouble)
     else:
         if not state.is_pending:
@@ -195,7 +198,7 @@ async def _write_down(
     """Write a task id that is paid for; if that can't be, say it as loudly as can be."""
     try:
         return await held.write(submitted)
-    except OctopusXError as problem:
+    except Exception as problem:
         left = (
             ""
             if isinstance(problem, RecordConflict)

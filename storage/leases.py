@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect_octopusx.api.errors import OctopusXError
 from prefect_octopusx.storage.claims import CONFLICT_DELAYS, WRITE_DELAYS
 from prefect_octopusx.storage.errors import DestinationUnavailable, RecordConflict, RecordInvalid
 from prefect_octopusx.storage.records import RecordState, VideoRecord
@@ -73,7 +72,7 @@ class HeldClaim:
                 return await self._settle(record)
             except (RecordConflict, RecordInvalid):
                 raise
-            except OctopusXError as error:
+            except Exception as error:
                 if delay is None:
                     raise
                 self._logger.warning("%s: %s is not written down yet: %s", record.name, _what(record), error)
@@ -84,7 +83,7 @@ class HeldClaim:
         while not await _is_set(over, within=self.record.lease / 4):
             try:
                 await self._renew_once()
-            except OctopusXError as error:
+            except Exception as error:  # noqa: BLE001 - nothing here may hide the create's answer
                 self._logger.warning("%s: the claim could not be renewed: %s", self.record.name, error)
 
     async def _renew_once(self) -> None:

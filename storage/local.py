@@ -7,7 +7,6 @@ import asyncio
 import hashlib
 import os
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from prefect_octopusx.storage.local_files import (
     exists,
     explaining,
     new_part,
+    now_at,
     opened_folder,
     read,
     remove_parts,
@@ -213,8 +213,8 @@ def _unmark(path: Path) -> None:
 def _marks(index: Path) -> list[Mark]:
     """Read all marks. One without a whole line is being written, or its writer was killed; its name is empty."""
     marks = []
-    now = time.time()
     with explaining(index), suppress(FileNotFoundError):  # no index yet
+        now = now_at(index)
         for path in index.iterdir():
             if not is_claim(path.name):
                 continue  # somebody else's file

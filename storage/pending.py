@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from prefect_octopusx.storage.errors import RecordInvalid
-from prefect_octopusx.storage.records import RecordState, check_name
+from prefect_octopusx.storage.records import is_name
 from prefect_octopusx.storage.store import Entry, Mark, VideoStore
-from prefect_octopusx.storage.tidying import tidy, unmark
+from prefect_octopusx.storage.tidying import tidy
 
 __all__ = ["pending_videos"]
 
@@ -37,22 +37,12 @@ async def pending_videos(
 
 
 async def _of(store: VideoStore, mark: Mark) -> Entry | None:
-    entry = await store.read(mark.name) if _can_be(mark.name) else None
+    entry = await store.read(mark.name) if is_name(mark.name) else None
     if entry is None or entry.record.claim != mark.claim:
         if mark.age > _NOBODYS:
             await store.unmark(mark.name, mark.claim)
         return None
     if entry.record.state.is_pending:
         return entry
-    if entry.record.state is RecordState.COMPLETED:
-        await tidy(store, entry.record)
-    else:
-        await unmark(store, entry.record)
+    await tidy(store, entry.record)
     return None
-
-
-def _can_be(name: str) -> bool:
-    try:
-        return check_name(name) == name
-    except ValueError:
-        return False

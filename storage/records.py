@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefect_octopusx.storage.errors import RecordInvalid
 
-__all__ = ["LEASE", "Attempt", "RecordState", "VideoRecord", "check_name", "is_claim"]
+__all__ = ["LEASE", "Attempt", "RecordState", "VideoRecord", "check_name", "is_claim", "is_name"]
 
 
 LEASE = 60.0
@@ -62,6 +62,7 @@ class Attempt(BaseModel):
     digest: str
     claim: str | None = None
     flow_run_id: str | None = None
+    asked_by: str | None = None
     task_id: str | None = None
     claimed_at: datetime
     submitted_at: datetime | None = None
@@ -131,6 +132,14 @@ class VideoRecord(BaseModel):
                 f"{where} is not a video record that this version can read ({'.'.join(map(str, problem['loc']))}: "
                 f"{problem['msg']}). It was left as it is: look at it, then move it away or choose another name."
             ) from None
+
+
+def is_name(name: str) -> bool:
+    """Tell whether this can name a video, as it stands."""
+    try:
+        return check_name(name) == name
+    except ValueError:
+        return False
 
 
 def is_claim(token: str) -> bool:

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, RecordConflict
-from prefect_octopusx.storage.records import VideoRecord, check_name, is_claim
+from prefect_octopusx.storage.records import VideoRecord, check_name, is_claim, is_name
 from prefect_octopusx.storage.s3_client import ChecksumAlgorithm, S3Options, open_client
 from prefect_octopusx.storage.s3_conditions import check_conditions
 from prefect_octopusx.storage.s3_errors import explaining, status_of
@@ -265,7 +265,7 @@ class S3Store(VideoStore):
         marks = []
         for found in page.get("Contents", []):
             name, _, claim = found["Key"].removeprefix(start).rpartition(".")
-            if is_claim(claim):  # else it is somebody else's object
+            if is_claim(claim) and is_name(name):  # else it is somebody else's object
                 marks.append(Mark(name, claim, _age(found["LastModified"], page)))
         return marks, page.get("NextContinuationToken")
 

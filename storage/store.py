@@ -104,7 +104,7 @@ class VideoStore(ABC):
 
     @abstractmethod
     async def sweep(self, name: str) -> None:
-        """Remove what broken transfers of a completed video left: unfinished uploads, part files.
+        """Remove what broken transfers of a video that is over left: unfinished uploads, part files.
 
         A transfer that is still alive fails; its caller finds the record completed.
         """

@@ -24,7 +24,7 @@ async def unmark(store: VideoStore, record: VideoRecord) -> None:
 
 
 async def tidy(store: VideoStore, record: VideoRecord) -> None:
-    """Remove what killed runs may have left of a completed video."""
+    """Remove what killed runs may have left of a video that is over."""
     await asyncio.gather(_sweep(store, record), unmark(store, record))
 
 

@@ -13,7 +13,7 @@ def uncertain(record: VideoRecord) -> SubmissionUncertain:
     return SubmissionUncertain(
         f"{record.name}: {reason}. {record.model}, sent {sent_at(record)}, digest {record.digest[:12]}. The video may "
         "be in the making and billed; nothing is sent again by itself. Look for it in the OctopusX dashboard. If it is "
-        f"there, run `adopt_video` with its task id and the name {record.name!r}; if it is not, run this again with "
+        f"there, run `adopt_video` with its task id and the name {record.name!r}; if it is not, start a new run with "
         '`on_uncertain="resubmit"`',
         code=record.error_code,
     )
@@ -23,7 +23,7 @@ def failure(record: VideoRecord) -> VideoFailed:
     """Return the error for a video that failed."""
     return VideoFailed(
         f"{record.name}: {record.model} failed, task {record.task_id}: {record.error}. "
-        "To pay for a new attempt, run it again with `retry_failed=True`, or under another name",
+        "To pay for a new attempt, start a new run with `retry_failed=True`, or one under another name",
         task_id=record.task_id,
         code=record.error_code,
     )
@@ -33,7 +33,7 @@ def refusal(record: VideoRecord) -> InvalidRequest:
     """Return the error for a request that the API refused earlier."""
     return InvalidRequest(
         f"{record.name}: this request was refused on {sent_at(record)}: {record.error}. Nothing was billed. Change the "
-        "request, or run it again with `retry_failed=True`",
+        "request, or start a new run with `retry_failed=True`",
         code=record.error_code,
     )
 

@@ -52,5 +52,6 @@ async def download_video(
 
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
         stored = await fetch_video(client, record, task=task if attempt() == 1 else None, deliver=to_folder)
+    await store.sweep(record.name)  # what killed runs left
     logger.info("%s: downloaded %s, %d bytes", record.name, stored.uri, stored.size)
     return Path(stored.uri)

@@ -79,6 +79,15 @@ async def find_pending(
     gate = _Gate(60.0 / requests_per_minute)
 
     async def look(client: OctopusXClient, entry: Entry) -> PendingVideo:
+        try:
+            return await _look(client, entry)
+        except OctopusXError:
+            raise  # the key or the destination: it concerns all videos
+        except Exception as error:
+            logger.exception("%s, task %s", entry.record.name, entry.record.task_id)
+            return PendingVideo(entry.record, None, f"{type(error).__name__}, see the log")
+
+    async def _look(client: OctopusXClient, entry: Entry) -> PendingVideo:
         if entry.record.state is not RecordState.SUBMITTED:
             record = await settle_if_dead(store, entry)
             return PendingVideo(record, None, _UNDECIDED[record.state])

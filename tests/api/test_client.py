@@ -419,6 +419,25 @@ async def test_answers_that_can_not_be_read(answer: bytes) -> None:
             await gateway.query_video("t")
 
 
+async def test_half_a_character_in_an_answer_can_be_written_down() -> None:
+    """Some upstreams cut a text in the midst of an emoji, and then no UTF-8 can be made of it."""
+    refusal = http_answer("400 Bad Request", rb'{"error":{"message":"no \ud83d\ude00 \ud83d"}}')
+    async with Odd(refusal) as url, OctopusXClient(api_key="sk-x", base_url=url) as gateway:
+        with pytest.raises(InvalidRequest) as caught:
+            await gateway.create_video(CAT)
+        assert str(caught.value).encode().decode().startswith("The gateway refused the create of viduq3-pro: no 😀 ?")
+    created = http_answer("200 OK", rb'{"id":"t","task_id":"u\ud83d","status":"failed","error":"\ud83d"}')
+    async with Odd(created) as url, OctopusXClient(api_key="sk-x", base_url=url) as gateway:
+        assert (await gateway.create_video(CAT)).model_dump_json()
+
+
+async def test_a_page_that_repeats_the_key_does_not_spread_it() -> None:
+    page = http_answer("400 Bad Request", b'{"error":{"message":"Invalid token: 0123456789abcdef"}}')
+    async with Odd(page) as url, OctopusXClient(api_key="0123456789abcdef", base_url=url) as gateway:
+        with pytest.raises(InvalidRequest, match="Invalid token: …"):
+            await gateway.create_video(CAT)
+
+
 @pytest.mark.parametrize(
     ("body", "error"),
     [

@@ -114,7 +114,7 @@ def test_a_path_stays_a_path_and_is_read_when_it_is_sent(tmp_path: Path) -> None
         ("data:image/png;base64," + "A" * 400, "none of them (300 bytes)"),
         (uri(png(), "webp"), "says image/webp, but its content is png"),
         (base64.b64encode(png(size=200)).decode(), "needs its type before it"),
-        ("A" * 5000, "'AAAAAAAAAAAA…', 5000 characters"),
+        ("A" * 5000, "'AAAAAAAAAAAA…, 5000 characters'"),
         (b"GIF89a", "none of them (6 bytes)"),
         (b"RIFF____WAVE", "none of them"),
         (png(size=10_000_001), "10.0 MB; a picture that is sent along has at most 10 MB"),

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect import get_client
 from prefect.artifacts import Artifact
 
-from prefect_octopusx.api import AuthenticationError, SubmissionUncertain
+from prefect_octopusx.api import AuthenticationError, OctopusXClient, SubmissionUncertain, VideoTask
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.flows import CollectedVideo, collect_videos
 from prefect_octopusx.sandbox import Fault, Sandbox, SandboxSettings
@@ -190,6 +191,26 @@ async def test_a_record_that_can_not_be_read_does_not_stop_the_others(flows: Flo
     now.now += 60
     assert {name: row.state for name, row in (await flows.collect()).items()} == {"good": RecordState.COMPLETED}
     assert await flows.pending() == ["torn"]
+
+
+async def test_an_accident_with_one_video_does_not_stop_the_others(
+    flows: Flows, now: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = await flows.generate(CAT, name="bad", wait="none")
+    await flows.generate(DOG, name="good", wait="none")
+    query = OctopusXClient.query_video
+
+    async def stumble(client: OctopusXClient, task_id: str, **options: Any) -> VideoTask:  # noqa: ANN401
+        if task_id == bad.task_id:
+            raise ZeroDivisionError
+        return await query(client, task_id, **options)
+
+    monkeypatch.setattr(OctopusXClient, "query_video", stumble)
+    now.now += 60
+    rows = await flows.collect()
+    assert rows["good"].state is RecordState.COMPLETED
+    assert (rows["bad"].state, rows["bad"].note) == (RecordState.SUBMITTED, "ZeroDivisionError, see the log")
+    assert str(bad.task_id) in caplog.text
 
 
 async def test_two_janitors_at_once_store_one_video(flows_anywhere: Flows, now: Clock) -> None:

@@ -8,7 +8,6 @@ from prefect_octopusx.api.download import VideoStream
 from prefect_octopusx.sandbox.jobs import Job
 from prefect_octopusx.storage import (
     Entry,
-    RecordNotWritten,
     RecordState,
     VideoRecord,
     VideoStore,
@@ -39,13 +38,11 @@ async def submitted(
             sleep=clock.sleep,
             **consent,
         )
-    except (OctopusXError, Crash) as error:
-        # Open: of a run whose claim a person adopted over, the id is only in the error.
-        adopted_over = isinstance(error, RecordNotWritten) and name in world.adopted
-        run.lost_an_id |= adopted_over or isinstance(error, Crash)
+    except OctopusXError:
         return
-    if record.state is RecordState.UNCERTAIN and any(event.what == "away long" for event in run.plan):
-        return  # Open: a run whose claim was called dead before it could send returns that.
+    except Crash:
+        run.lost_an_id = True
+        return
     assert record.state in {RecordState.SUBMITTED, RecordState.COMPLETED}
     assert record.task_id
 
@@ -81,7 +78,6 @@ async def looked_at(store: VideoStore, client: OctopusXClient, entry: Entry) -> 
 async def adopted(world: World, run: Run, job: Job, name: str, *, knows: bool) -> None:
     clock = world.clock
     known = request(name, "a cat") if knows else None
-    world.adopted.add(name)
     world.story.append(f"adopt {name} {job.id} {run}")
     with suppress(OctopusXError, Crash):
         await adopt(Watched(world, run), job.id, name=name, request=known, clock=clock, sleep=clock.sleep)

@@ -109,7 +109,6 @@ class World:
     """Let others do something to a name."""
     sent: list[Sent] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
-    adopted: set[str] = field(default_factory=set)
     wrongs: list[str] = field(default_factory=list)
     touched: dict[str, float] = field(default_factory=dict)
     """When each record and each mark was last written."""

@@ -248,6 +248,14 @@ async def test_consent_to_send_again_is_not_for_each_retry_of_the_same_run(
     assert posts.sent == 2
 
 
+async def test_consent_stays_spent_whatever_others_do_meanwhile(send: Send, posts: Posts, sandbox: Sandbox) -> None:
+    sandbox.add_fault(Fault("create_closed", times=None))
+    for run, sent in (("first", 1), ("second", 2), ("third", 3), ("second", 3), ("third", 3), ("second", 3)):
+        with pytest.raises(SubmissionUncertain):
+            await send(flow_run_id=run, on_uncertain="stop" if run == "first" else "resubmit")
+        assert posts.sent == sent
+
+
 async def test_a_claim_counts_from_when_it_is_written(send: Send) -> None:
     """A run that followed another for long must not look dead when its own turn comes."""
     await abandoned(send)

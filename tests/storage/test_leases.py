@@ -8,10 +8,18 @@ from typing import Any, TypeVar
 
 import pytest
 
-from prefect_octopusx.api import OctopusXClient, SubmissionUncertain, ViduRequest
+from prefect_octopusx.api import (
+    OctopusXClient,
+    SubmissionUncertain,
+    TaskState,
+    VideoFailed,
+    VideoTask,
+    ViduRequest,
+)
 from prefect_octopusx.sandbox import Fault, Sandbox
 from prefect_octopusx.storage import (
     DestinationUnavailable,
+    Entry,
     LocalStore,
     RecordConflict,
     RecordNotWritten,
@@ -20,6 +28,7 @@ from prefect_octopusx.storage import (
     VideoRecord,
     VideoStore,
     adopt,
+    fail,
     settle_if_dead,
     submit,
 )
@@ -99,6 +108,95 @@ async def test_a_slow_holder_is_followed_not_taken_for_dead(
     assert records[0].state is RecordState.SUBMITTED
     assert records[0].renewed_at is None
     assert posts(sandbox) == 1
+
+
+async def test_trouble_of_any_kind_with_a_renewal_does_not_lose_the_id(
+    tmp_path: Path, holder: Holder, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Renewals(Around):
+        """Fail with what is no `DestinationError`, while the create is on its way."""
+
+        async def replace(self, entry: Entry, record: VideoRecord) -> Entry:
+            if record.state is RecordState.SUBMITTING:
+                raise RuntimeError("can't start new thread")
+            return await super().replace(entry, record)
+
+    run = await holder.start(Renewals(LocalStore(tmp_path)))
+    async with asyncio.timeout(20):
+        while "could not be renewed: can't start new thread" not in caplog.text:
+            await asyncio.sleep(0.005)
+    holder.let_go()
+    assert (await run).task_id == sandbox.jobs[0].id
+
+
+async def test_the_id_is_logged_before_a_destination_that_hangs_is_waited_for(
+    tmp_path: Path, holder: Holder, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hangs(Around):
+        """Hang in a renewal until let go."""
+
+        begun = threading.Event()
+        go = threading.Event()
+
+        async def replace(self, entry: Entry, record: VideoRecord) -> Entry:
+            self.begun.set()
+            while not self.go.is_set():
+                await asyncio.sleep(0.005)
+            return await super().replace(entry, record)
+
+    caplog.set_level("INFO")
+    store = Hangs(LocalStore(tmp_path))
+    run = await holder.start(store)
+    assert await asyncio.to_thread(store.begun.wait, 20)
+    holder.let_go()
+    async with asyncio.timeout(20):
+        while f"submitted viduq3-pro, task {sandbox.jobs[0].id}" not in caplog.text:
+            await asyncio.sleep(0.005)
+    assert (await stored(store)).state is RecordState.SUBMITTING
+    store.go.set()
+    assert (await run).task_id == sandbox.jobs[0].id
+
+
+async def test_an_id_that_arrived_and_failed_before_its_writer_knows_is_told_as_failed(
+    tmp_path: Path, client: OctopusXClient
+) -> None:
+    class Away(Around):
+        """The id arrives, the reply to that does not, and a janitor notes that the video failed."""
+
+        async def replace(self, entry: Entry, record: VideoRecord) -> Entry:
+            done = await super().replace(entry, record)
+            if record.state is RecordState.SUBMITTED:
+                await fail(self.inner, record, VideoTask(id=str(record.task_id), state=TaskState.FAILED, error="bad"))
+                raise DestinationUnavailable("the reply was lost")
+            return done
+
+    async def at_once(_: float) -> None:
+        """Do not wait."""
+
+    with pytest.raises(VideoFailed, match="bad"):
+        await submit(Away(LocalStore(tmp_path)), client, CAT, name="hero", sleep=at_once)
+
+
+async def test_a_task_that_was_adopted_while_we_seemed_dead_is_not_sent_over(
+    tmp_path: Path, client: OctopusXClient, sandbox: Sandbox
+) -> None:
+    class Frozen(Around):
+        """The claim arrives, the reply to that does not; when we come back, a person has adopted a task."""
+
+        async def create(self, record: VideoRecord) -> Entry:
+            entry = await super().create(record)
+            assert (await settle_if_dead(self.inner, entry._replace(age=61))).state is RecordState.UNCERTAIN
+            await adopt(self.inner, "t-1", name="hero")
+            raise DestinationUnavailable("the reply was lost")
+
+    async def at_once(_: float) -> None:
+        """Do not wait."""
+
+    store = Frozen(LocalStore(tmp_path))
+    record = await submit(store, client, CAT, name="hero", sleep=at_once)
+    assert (record.state, record.task_id) == (RecordState.SUBMITTED, "t-1")
+    assert posts(sandbox) == 0
+    assert [mark.claim async for mark in store.pending()] == [record.claim]
 
 
 async def test_a_renewal_changes_nothing_but_its_time(place: Place, holder: Holder) -> None:

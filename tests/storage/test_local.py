@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,30 @@ def test_the_folder_is_absolute_and_home_is_known(tmp_path: Path, monkeypatch: p
     assert not (tmp_path / "videos").exists()
     with pytest.raises(DestinationError, match="no such home"):
         LocalStore("~nobody-of-this-name/videos")
+
+
+async def test_a_worker_with_a_wrong_clock_takes_nobody_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalStore(tmp_path)
+    await store.create(record("fox"))
+    await store.mark("fox", "0" * 32)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 10 * 86_400)
+    entry = await store.read("fox")
+    assert entry
+    assert entry.age < 60
+    assert [mark.age < 60 async for mark in store.pending()] == [True]
+
+
+async def test_what_is_old_is_known_to_be_old(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    await store.create(record("fox"))
+    old = time.time() - 100
+    os.utime(tmp_path / "fox.json", (old, old))
+    entry = await store.read("fox")
+    assert entry
+    assert 99 < entry.age < 160
 
 
 def test_windows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,7 +219,7 @@ class Lives(RuleBasedStateMachine):
 def live(shared: Shared, place: Callable[[], Place], examples: int) -> None:
     """Live through `examples` lives."""
     profile = settings(
-        max_examples=EXAMPLES or examples,
+        max_examples=examples,
         stateful_step_count=40,
         deadline=None,
         derandomize=not EXAMPLES,
@@ -242,8 +242,8 @@ def shared() -> Iterator[Shared]:
 
 
 def test_whatever_happens_a_folder_holds_what_was_paid_once(shared: Shared, tmp_path: Path) -> None:
-    live(shared, lambda: Folder(tmp_path), 40)
+    live(shared, lambda: Folder(tmp_path), EXAMPLES or 40)
 
 
 def test_whatever_happens_a_bucket_holds_what_was_paid_once(shared: Shared, bucket: Bucket) -> None:
-    live(shared, lambda: Prefix(bucket), 5)
+    live(shared, lambda: Prefix(bucket), EXAMPLES // 10 or 5)

@@ -115,7 +115,7 @@ async def test_a_torn_mark_hides_nothing_and_goes_after_a_day(tmp_path: Path) ->
     assert not (tmp_path / ".pending" / TORN).exists()
 
 
-@pytest.mark.parametrize("file", [".DS_Store", "notes.txt", "a b.c", "hen"])
+@pytest.mark.parametrize("file", [".DS_Store", "notes.txt", "a b.c", "hen", f"old name.{TORN}"])
 async def test_a_foreign_file_in_the_index_hides_nothing(place: Place, file: str) -> None:
     await add(place.store, "hen")
     place.put(f".pending/{file}", b"\x00\x01\xff Bud1")

@@ -10,8 +10,19 @@ import pytest
 
 from prefect_octopusx.api import OctopusXClient, ViduRequest
 from prefect_octopusx.sandbox import Sandbox
-from prefect_octopusx.storage import DestinationError, RecordState, S3Store, adopt, s3_conditions, save, submit
-from tests.storage.around import posts
+from prefect_octopusx.storage import (
+    DestinationError,
+    DestinationUnavailable,
+    Entry,
+    RecordState,
+    S3Store,
+    VideoRecord,
+    adopt,
+    s3_conditions,
+    save,
+    submit,
+)
+from tests.storage.around import Around, posts
 from tests.storage.conftest import Bucket, Fault, Proxy, mp4, pieces
 
 CAT = ViduRequest(model="viduq3-pro", prompt="a cat chasing butterflies", duration=5)
@@ -145,6 +156,29 @@ async def test_without_conditions_a_claim_waits_until_it_is_settled(
     assert done.state is RecordState.COMPLETED
     assert await submit(unconditional, client, CAT, name="hero") == done
     assert posts(sandbox) == 1
+
+
+async def test_without_conditions_a_claim_whose_reply_was_lost_waits_as_well(
+    unconditional: S3Store, client: OctopusXClient, sandbox: Sandbox
+) -> None:
+    class LosesAReply(Around):
+        lost = False
+
+        async def create(self, record: VideoRecord) -> Entry:
+            entry = await super().create(record)
+            if self.lost:
+                return entry
+            self.lost = True
+            raise DestinationUnavailable("the reply was lost")
+
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        assert posts(sandbox) == 0
+
+    await submit(LosesAReply(unconditional), client, CAT, name="hero", sleep=sleep)
+    assert slept == [1.0, 2.0]
 
 
 async def test_without_conditions_of_claimants_at_once_one_sends(

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from prefect_octopusx.api import DownloadError, OctopusXClient, ViduRequest
+from prefect_octopusx.api import DownloadError, OctopusXClient, TaskState, VideoTask, ViduRequest
 from prefect_octopusx.sandbox import Sandbox
 from prefect_octopusx.storage import (
     DestinationUnavailable,
@@ -21,6 +21,7 @@ from prefect_octopusx.storage import (
     VideoRecord,
     VideoStore,
     complete,
+    fail,
     save,
     submit,
 )
@@ -171,6 +172,13 @@ async def left_behind(place: Place) -> None:
 def others(place: Place) -> list[str]:
     """Return what is there of other names, which nobody may touch."""
     return [name for name in place.files() if "fox.mp4.old" in name]
+
+
+async def test_what_killed_transfers_left_is_gone_when_the_video_failed(place: Place) -> None:
+    of = await submitted(place.store)
+    await left_behind(place)
+    await fail(place.store, of, VideoTask(id=str(of.task_id), state=TaskState.FAILED, error="bad"))
+    assert sorted(place.files()) == sorted(["fox.json", *others(place)])
 
 
 async def test_what_killed_transfers_left_is_gone_after_the_next_save(place: Place) -> None:

@@ -50,7 +50,11 @@ async def test_a_pipeline_works_on_the_file_in_between(given: dict[str, Any], tm
     async def pipeline() -> VideoRecord:
         record = await create_video(CAT, name="a/hero", **given)
         ready = await wait_for_video(record, poll_interval=0.05, **given)
+        left = tmp_path / "work" / "a" / ".hero.mp4.part" / "by-a-killed-run"
+        left.parent.mkdir(parents=True)
+        left.write_bytes(b"half")
         path = await download_video(record, ready, folder=tmp_path / "work", credentials=given["credentials"])
+        assert [found for found in (tmp_path / "work").rglob("*") if found.is_file()] == [path]
         assert path == tmp_path / "work" / "a" / "hero.mp4"
         return await upload_video(add_credits(path), record, destination=given["destination"])
 
