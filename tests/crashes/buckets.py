@@ -14,9 +14,15 @@ __all__ = ["blows_at", "bucket_scene", "record"]
 
 
 @asynccontextmanager
-async def bucket_scene(s3_url: str, scratch: Path, **given: Any) -> AsyncIterator[tuple[Scene, Bucket]]:  # noqa: ANN401
+async def bucket_scene(
+    s3_url: str,
+    scratch: Path,
+    *,
+    conditional_writes: bool = True,
+    **given: Any,  # noqa: ANN401
+) -> AsyncIterator[tuple[Scene, Bucket]]:
     """Set a scene with a bucket of its own."""
-    with bucket(s3_url) as place:
+    with bucket(s3_url, conditional_writes=conditional_writes) as place:
         async with scene(place, scratch, s3=s3_url, **given) as made:
             yield made, place
 

@@ -94,12 +94,13 @@ class Folder:
 
 
 @contextmanager
-def bucket(s3_url: str) -> Iterator[Bucket]:
-    """Make a bucket."""
+def bucket(s3_url: str, **options: bool) -> Iterator[Bucket]:
+    """Make a bucket, for a destination with these options."""
     client = boto3.client("s3", endpoint_url=s3_url)
     name = f"videos-{uuid4().hex[:12]}"
     client.create_bucket(Bucket=name)
-    yield Bucket(S3Destination(bucket=name, prefix="clips", endpoint_url=s3_url, region="us-east-1"), client)
+    destination = S3Destination(bucket=name, prefix="clips", endpoint_url=s3_url, region="us-east-1", **options)
+    yield Bucket(destination, client)
     client.close()
 
 

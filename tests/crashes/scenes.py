@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import signal
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -74,6 +75,7 @@ class Scene:
         if "s3" in self.relay.servers:
             destination = destination.model_copy(update={"endpoint_url": self.relay.url("s3")})
         environment = {"OCTOPUSX_API_KEY": self.sandbox.key, "OCTOPUSX_BASE_URL": self.relay.url("gateway")}
+        environment |= {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
         return Job(**{"destination": destination, "environment": environment, "options": _SPEED, **given})
 
     def victim(self, **given: Any) -> Victim:  # noqa: ANN401 - fields of the job

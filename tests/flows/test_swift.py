@@ -32,9 +32,7 @@ def swift() -> Iterator[Swift]:
 
 @pytest.fixture
 def destination(swift: Swift, monkeypatch: pytest.MonkeyPatch) -> S3Destination:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", swift.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", swift.secret_key)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep the keys of the tests before
+    swift.be_default(monkeypatch)
     name = f"videos-{uuid4().hex[:8]}"
     boto3.client("s3", endpoint_url=swift.endpoint, region_name=swift.region).create_bucket(Bucket=name)
     return S3Destination(

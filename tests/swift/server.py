@@ -17,6 +17,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import boto3
+import pytest
+
 HOME = Path(__file__).parents[2] / ".venv" / "swift"
 """Where `make test` installs Swift: in an environment of its own, because it is no library of this package."""
 
@@ -33,6 +36,12 @@ class Swift(NamedTuple):
     access_key: str = "test:tester"
     secret_key: str = "testing"
     region: str = "us-east-1"
+
+    def be_default(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let boto3 find its keys where it looks for them first."""
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", self.access_key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", self.secret_key)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep the keys of the tests before
 
 
 @contextlib.contextmanager
