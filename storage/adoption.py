@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from prefect_octopusx.api.requests import VideoRequest
-from prefect_octopusx.storage.claims import CONFLICT_DELAYS, OtherRun, refuse_foreign_video
+from prefect_octopusx.storage.claims import CONFLICT_DELAYS, OtherRun, refuse_foreign_video, refuse_missing_video
 from prefect_octopusx.storage.errors import DestinationUnavailable, NameTaken, RecordConflict
 from prefect_octopusx.storage.records import RecordState, VideoRecord, check_name
 from prefect_octopusx.storage.store import Entry, VideoStore
@@ -77,6 +77,7 @@ async def _write(store: VideoStore, entry: Entry | None, new: VideoRecord, *, kn
         return (await store.create(new)).record
     record = entry.record
     if record.task_id == new.task_id or new.task_id in record.alt_ids:
+        await refuse_missing_video(store, record)
         return record
     if record.state in {RecordState.SUBMITTED, RecordState.COMPLETED}:
         raise NameTaken(

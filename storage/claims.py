@@ -26,6 +26,7 @@ __all__ = [
     "OnUncertain",
     "OtherRun",
     "refuse_foreign_video",
+    "refuse_missing_video",
     "settle_if_dead",
 ]
 
@@ -267,9 +268,19 @@ async def _check_state(store: VideoStore, record: VideoRecord) -> None:
         raise failure(record)
     if record.state is RecordState.REFUSED:
         raise refusal(record)
+    await refuse_missing_video(store, record)
+
+
+async def refuse_missing_video(store: VideoStore, record: VideoRecord) -> None:
+    """Refuse to call a video stored that is not there any more.
+
+    Raises:
+        DestinationError: The record is completed, but there is no file.
+    """
     if record.state is RecordState.COMPLETED and not await store.has_video(record.name):
         raise DestinationError(
             f"{record.name}: its record says that it is stored, but {store.uri(record.name)} is gone. Put the file "
-            f"back, or remove {record.name}.json to make the video anew, and pay for it again",
+            f"back. Or remove {record.name}.json, and then run `adopt_video` with this task id, which costs nothing "
+            "while OctopusX still has the video (about a day), or make it anew, and pay for it again",
             task_id=record.task_id,
         )

@@ -15,7 +15,7 @@ from prefect_octopusx.api import SubmissionUncertain, TaskNotFound, VideoFailed,
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.flows import adopt_video, collect_videos, generate_video
 from prefect_octopusx.sandbox import Fault, Sandbox
-from prefect_octopusx.storage import NameTaken, RecordState, VideoRecord
+from prefect_octopusx.storage import DestinationError, NameTaken, RecordState, VideoRecord
 from tests.flows.ways_on import CAT, DOG, Destination, Flows
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
@@ -142,6 +142,20 @@ class TestAdopt:
         assert (record.model, record.digest) == (CAT.model, CAT.digest)
         assert await flows.generate() == record
         assert flows.posts == 1
+
+    async def test_a_video_whose_file_was_removed_is_fetched_again_for_nothing(
+        self, flows: Flows, tmp_path: Path
+    ) -> None:
+        flows.sandbox.clear_faults()
+        record = await flows.generate()
+        (tmp_path / "videos" / "hero.mp4").unlink()
+        with pytest.raises(DestinationError, match=r"remove hero\.json, and then run `adopt_video`"):
+            await flows.adopt(str(record.task_id))
+        (tmp_path / "videos" / "hero.json").unlink()
+        again = await flows.adopt(str(record.task_id), request=CAT)
+        assert (again.state, again.sha256) == (RecordState.COMPLETED, record.sha256)
+        assert await flows.generate() == again
+        assert (flows.posts, flows.billed) == (1, 1)
 
     async def test_a_wrong_id_leaves_nothing(self, flows: Flows) -> None:
         with pytest.raises(TaskNotFound, match="nowhere"):

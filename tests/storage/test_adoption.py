@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prefect_octopusx.api import ViduRequest
-from prefect_octopusx.storage import NameTaken, RecordState, VideoRecord, VideoStore, adopt
+from prefect_octopusx.storage import DestinationError, NameTaken, RecordState, VideoRecord, VideoStore, adopt
 from tests.clocks import Clock
 from tests.storage.conftest import Place, mp4, record
 
@@ -126,9 +126,17 @@ async def test_what_is_over_without_a_video_goes_into_the_history(
 @pytest.mark.parametrize("task_id", ["t-1", "alt-1"])
 async def test_the_same_task_again_changes_nothing(place: Place, state: RecordState, task_id: str) -> None:
     before = await left(place.store, state, task_id="t-1", alt_ids=["alt-1"])
+    if state is RecordState.COMPLETED:
+        place.put("fox.mp4", mp4())
     marks = await claims(place.store)
     assert await adopt(place.store, task_id, name="fox") == before == await stored(place.store)
     assert await claims(place.store) == marks
+
+
+async def test_a_stored_video_whose_file_is_gone_is_not_called_stored(place: Place) -> None:
+    await left(place.store, RecordState.COMPLETED, task_id="t-1")
+    with pytest.raises(DestinationError, match=r"fox\.mp4 is gone.*remove fox\.json, and then run `adopt_video`"):
+        await adopt(place.store, "t-1", name="fox")
 
 
 @pytest.mark.parametrize("state", [RecordState.SUBMITTED, RecordState.COMPLETED])
