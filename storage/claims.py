@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
+from uuid import uuid4
 
 from prefect_octopusx.api.errors import OctopusXError
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, NameTaken, RecordConflict
@@ -36,7 +37,6 @@ WRITE_DELAYS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """Seconds between tries of a record's write while the destination is away."""
 CONFLICT_DELAYS = (0.0, 0.05, 0.1, 0.2, 0.4, *(0.8,) * 25)
 """Seconds between tries of a record's write while others write it too."""
-_MARK_IS_GOOD_FOR = 600.0  # seconds; much less than the age at which a mark without a claim is removed
 _UNDECIDED = (RecordState.SUBMITTING, RecordState.UNCERTAIN)
 
 
@@ -74,7 +74,7 @@ class Claimant:
         self._clock = clock
         self._sleep = sleep
         self._other = OtherRun()
-        self._marked_at: float | None = None
+        self._marks: list[str] = []
 
     async def take(self) -> Entry:
         """Return our own claim (submitting: send now), or the record of a video that needs no create.
@@ -93,8 +93,7 @@ class Claimant:
         except OctopusXError:
             await self._unmark()
             raise
-        if entry.record.claim != self._claim.claim:
-            await self._unmark()
+        await self._unmark(but=entry.record.claim)
         return entry
 
     async def _take(self) -> Entry:
@@ -107,7 +106,7 @@ class Claimant:
                 await self._sleep(_next_or_give_up(conflicts, error))
             except DestinationUnavailable as error:
                 # A write may have arrived all the same, and only this very claim can be told from another run's.
-                delay = next(troubles, None) if self._marked_at is not None else None
+                delay = next(troubles, None) if self._marks else None
                 if delay is None:
                     raise
                 self._logger.warning("%s: %s", self._claim.name, error)
@@ -140,7 +139,7 @@ class Claimant:
         if self._may_send(record):
             await self._mark()
             taken = await self._settled(await self._store.replace(entry, self._fresh(earlier=record.superseded())))
-            await unmark(self._store, record)
+            await unmark(self._store, record.name, record.claim)
             return taken
         if record.state is RecordState.SUBMITTING:
             record = (await self._store.replace(entry, _lost(record))).record
@@ -180,13 +179,19 @@ class Claimant:
         )
 
     async def _mark(self) -> None:
-        if self._marked_at is None or self._clock() - self._marked_at > _MARK_IS_GOOD_FOR:
-            await self._store.mark(self._claim.name, self._claim.claim)
-            self._marked_at = self._clock()
+        """Enter the claim that is to be written into the index, with a token of its own for each try.
 
-    async def _unmark(self) -> None:
-        if self._marked_at is not None:
-            await unmark(self._store, self._claim)
+        An earlier try may have been written, though it seemed to fail, and then its mark goes with what came over it.
+        """
+        if self._marks:
+            self._claim = self._claim.model_copy(update={"claim": uuid4().hex})
+        await self._store.mark(self._claim.name, self._claim.claim)
+        self._marks.append(self._claim.claim)
+
+    async def _unmark(self, *, but: str | None = None) -> None:
+        for mark in self._marks:
+            if mark != but:
+                await unmark(self._store, self._claim.name, mark)
 
 
 @dataclass

@@ -188,7 +188,7 @@ async def _note_error(
         logger.warning("%s: could not note in the record that the create was %s: %s", noted.name, state, trouble)
     else:
         if not state.is_pending:
-            await unmark(store, noted)
+            await unmark(store, noted.name, noted.claim)
     return noted
 
 

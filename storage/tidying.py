@@ -15,17 +15,17 @@ __all__ = ["tidy", "unmark"]
 _logger = logging.getLogger(__name__)
 
 
-async def unmark(store: VideoStore, record: VideoRecord) -> None:
+async def unmark(store: VideoStore, name: str, claim: str) -> None:
     """Remove a claim that is over from the index of pending videos."""
     try:
-        await store.unmark(record.name, record.claim)
+        await store.unmark(name, claim)
     except DestinationError as error:
-        _logger.warning("%s: it is still in the index of pending videos: %s", record.name, error)
+        _logger.warning("%s: it is still in the index of pending videos: %s", name, error)
 
 
 async def tidy(store: VideoStore, record: VideoRecord) -> None:
     """Remove what killed runs may have left of a video that is over."""
-    await asyncio.gather(_sweep(store, record), unmark(store, record))
+    await asyncio.gather(_sweep(store, record), unmark(store, record.name, record.claim))
 
 
 async def _sweep(store: VideoStore, record: VideoRecord) -> None:

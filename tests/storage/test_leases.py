@@ -10,6 +10,7 @@ import pytest
 
 from prefect_octopusx.api import (
     OctopusXClient,
+    RateLimited,
     SubmissionUncertain,
     TaskState,
     VideoFailed,
@@ -196,6 +197,30 @@ async def test_a_task_that_was_adopted_while_we_seemed_dead_is_not_sent_over(
     record = await submit(store, client, CAT, name="hero", sleep=at_once)
     assert (record.state, record.task_id) == (RecordState.SUBMITTED, "t-1")
     assert posts(sandbox) == 0
+    assert [mark.claim async for mark in store.pending()] == [record.claim]
+
+
+async def test_a_claim_that_was_written_overtaken_and_written_again_is_in_the_index(
+    tmp_path: Path, client: OctopusXClient, sandbox: Sandbox
+) -> None:
+    class Overtaken(Around):
+        """The claim arrives, the reply to that does not; when we come back, another run took over and got no video."""
+
+        async def create(self, record: VideoRecord) -> Entry:
+            entry = await super().create(record)
+            assert (await settle_if_dead(self.inner, entry._replace(age=61))).state is RecordState.UNCERTAIN
+            sandbox.add_fault(Fault("create_rate_limited"))
+            with pytest.raises(RateLimited):
+                await submit(self.inner, client, CAT, name="hero", on_uncertain="resubmit")
+            raise DestinationUnavailable("the reply was lost")
+
+    async def at_once(_: float) -> None:
+        """Do not wait."""
+
+    store = Overtaken(LocalStore(tmp_path))
+    record = await submit(store, client, CAT, name="hero", sleep=at_once)
+    assert record.state is RecordState.SUBMITTED
+    assert len({attempt.claim for attempt in (record, *record.earlier)}) == 3
     assert [mark.claim async for mark in store.pending()] == [record.claim]
 
 
