@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 __all__ = ["hide_queries_in_httpx_logs", "redact", "redact_image", "redact_url"]
 
-# Each takes time in proportion to the text, however long and whoever wrote it: nothing is scanned again from each start.
+# Each takes time in proportion to the text, whoever wrote it: none scans to the end from every start that it finds.
 _URL = re.compile(r"//(?:[^\s/?#\"'<>@]*@)?(?P<rest>[^\s?#\"'<>]*)(?:[?#][^\s\"'<>]*)?")
 _ENCODED_URL = re.compile(r"(?i)\bhttps?%3a%2f%2f[^\s\"'<>]*")
 _DATA_URI = re.compile(r"(?P<head>data:[^\s,\"'<>]{0,100};base64,)[A-Za-z0-9+/=_-]{16,}")

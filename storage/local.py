@@ -201,6 +201,9 @@ def _mark(path: Path, name: str) -> None:
                 os.fsync(file.fileno())
         except FileExistsError:
             os.utime(path)
+        except OSError:  # the disk is full, say; a part of a mark would stay in the index for a day
+            path.unlink(missing_ok=True)
+            raise
         with opened_folder(path.parent) as folder:
             os.fsync(folder)
 

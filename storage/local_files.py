@@ -61,7 +61,7 @@ def read(path: Path) -> tuple[bytes, float] | None:
 
 def now_at(folder: Path) -> float:
     """Return the time by the clock of whoever keeps this folder: that of a file server may differ from ours."""
-    with suppress(PermissionError):  # who may only look sees an older time, and so takes nobody for dead
+    with suppress(OSError):  # who may only look sees an older time, and so takes nobody for dead
         os.utime(folder)
     return folder.stat().st_mtime
 
