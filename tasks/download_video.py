@@ -8,7 +8,7 @@ from prefect_octopusx.api import VideoTask
 from prefect_octopusx.api.download import VideoStream
 from prefect_octopusx.blocks import OctopusXCredentials, resolve_credentials
 from prefect_octopusx.storage import LocalStore, StoredVideo, VideoRecord, transfer
-from prefect_octopusx.tasks.fetching import fetch_video
+from prefect_octopusx.tasks.fetching import fetch_video, paid_for
 from prefect_octopusx.tasks.retries import FREE_STEP
 from prefect_octopusx.tasks.runs import attempt
 
@@ -50,8 +50,9 @@ async def download_video(
             store, record.name, video.chunks, declared_length=video.declared_length, content_type=video.content_type
         )
 
-    async with (await resolve_credentials(credentials)).client(logger=logger) as client:
-        stored = await fetch_video(client, record, task=task if attempt() == 1 else None, deliver=to_folder)
-    await store.sweep(record.name)  # what killed runs left
+    with paid_for(record):
+        async with (await resolve_credentials(credentials)).client(logger=logger) as client:
+            stored = await fetch_video(client, record, task=task if attempt() == 1 else None, deliver=to_folder)
+        await store.sweep(record.name)  # what killed runs left
     logger.info("%s: downloaded %s, %d bytes", record.name, stored.uri, stored.size)
     return Path(stored.uri)

@@ -1,13 +1,14 @@
 """Fetching a finished video; its links expire, so a retry asks for a fresh one."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from prefect_octopusx.api import DownloadError, OctopusXClient, TaskState, VideoFailed, VideoTask
 from prefect_octopusx.api.download import VideoStream
-from prefect_octopusx.storage import VideoRecord
+from prefect_octopusx.storage import DestinationError, VideoRecord
 
-__all__ = ["fetch_video"]
+__all__ = ["fetch_video", "paid_for"]
 
 
 T = TypeVar("T")
@@ -29,19 +30,26 @@ async def fetch_video(
         deliver: Takes the open stream to where it is to go.
 
     Raises:
-        DownloadError: It could not be fetched whole. Names the video and the task.
+        DownloadError: It could not be fetched whole.
         VideoFailed: It failed after all.
         DestinationError: The store can't be used.
     """
+    url = task.video_url if task is not None and task.video_url else await _fresh_link(client, record)
+    async with client.open_video(url) as video:
+        return await deliver(video)
+
+
+@contextmanager
+def paid_for(record: VideoRecord) -> Iterator[None]:
+    """Let errors say which video and task they concern, and that nothing is lost."""
     try:
-        url = task.video_url if task is not None and task.video_url else await _fresh_link(client, record)
-        async with client.open_video(url) as video:
-            return await deliver(video)
-    except DownloadError as error:
-        raise DownloadError(
+        yield
+    except (DownloadError, DestinationError) as error:
+        raise type(error)(
             f"{record.name}, task {record.task_id}: {str(error.args[0]).rstrip('.')}. The video is paid for and its "
-            "record is kept: run the same request under the same name again to fetch it",
+            "record is kept: run the same request under the same name again to fetch it, within a day",
             status=error.status,
+            code=error.code,
             task_id=record.task_id,
         ) from error
 

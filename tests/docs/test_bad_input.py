@@ -79,6 +79,11 @@ class Desk:
         Path("file").write_text("not a folder", "utf-8")
         return self.run(destination=LocalDestination(folder="file"))
 
+    def no_folder_for_the_file(self) -> Final:
+        """Lay a file where the video's part is to be written."""
+        Path(".hero.mp4.part").write_text("not a folder", "utf-8")
+        return self.run(destination=LocalDestination(folder="."))
+
     def without_key(self, monkeypatch: pytest.MonkeyPatch) -> Final:
         """Run it where no key is to be found."""
         monkeypatch.delenv("OCTOPUSX_API_KEY")
@@ -142,6 +147,7 @@ CASES: dict[str, Callable[[Desk, pytest.MonkeyPatch], Final | ViduRequest | Jime
     ),
     "nothing: the video takes too long": lambda desk, _: desk.run(fault=Fault("video_stuck"), deadline=1.0),
     "nothing: the file that arrives is broken": lambda desk, _: desk.run(fault=Fault("file_cut", times=None)),
+    "a folder that can't be written to, once it is submitted": lambda desk, _: desk.no_folder_for_the_file(),
 }
 
 
