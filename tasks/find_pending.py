@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from prefect import get_run_logger, task
@@ -18,6 +20,7 @@ from prefect_octopusx.api import (
     TaskState,
     VideoTask,
 )
+from prefect_octopusx.api.redact import redact
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
 from prefect_octopusx.storage import (
     Entry,
@@ -83,8 +86,9 @@ async def find_pending(
             return await _look(client, entry)
         except OctopusXError:
             raise  # the key or the destination: it concerns all videos
-        except Exception as error:
-            logger.exception("%s, task %s", entry.record.name, entry.record.task_id)
+        except Exception as error:  # noqa: BLE001 - an accident with one video does not stop the others
+            told = redact(traceback.format_exc())  # nobody knows what is in such an error
+            logger.error("%s, task %s: %s", entry.record.name, entry.record.task_id, told)  # noqa: TRY400
             return PendingVideo(entry.record, None, f"{type(error).__name__}, see the log")
 
     async def _look(client: OctopusXClient, entry: Entry) -> PendingVideo:
@@ -122,7 +126,7 @@ async def _ask(
 ) -> PendingVideo:
     for _ in range(_MOST_429):
         try:
-            async with gate:
+            async with gate.turn():
                 task = await client.query_video(record.task_id or "", alt_ids=record.alt_ids)
         except RateLimited as error:
             gate.close(error.retry_after or _BUSY)
@@ -160,18 +164,14 @@ class _Gate:
         self._next = 0.0
         self._seats = asyncio.Semaphore(_AT_ONCE)
 
-    async def __aenter__(self) -> None:
-        await self._seats.acquire()
-        try:
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and keep a seat for its time."""
+        async with self._seats:
             while (wait := self._next - self._clock()) > 0:
                 await self._sleep(wait)
-        except BaseException:
-            self._seats.release()
-            raise
-        self._next = self._clock() + self._interval
-
-    async def __aexit__(self, *_: object) -> None:
-        self._seats.release()
+            self._next = self._clock() + self._interval
+            yield
 
     def close(self, seconds: float) -> None:
         """Let nothing through for some seconds."""

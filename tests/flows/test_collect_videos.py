@@ -1,6 +1,7 @@
 """The janitor: what is ready is stored, the rest is told, and one bad video does not stop the others."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -138,6 +139,19 @@ async def test_a_busy_gateway_is_left_alone_as_long_as_it_asks(flows: Flows, san
     assert datetime.now(UTC) - began > timedelta(seconds=1)
 
 
+async def test_a_gateway_that_stays_busy_leaves_the_video_for_the_next_run(
+    flows: Flows, sandbox: Sandbox, now: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await flows.generate(wait="none")
+    now.now += 60
+    monkeypatch.setattr(sys.modules["prefect_octopusx.tasks.find_pending"], "_BUSY", 0.01)
+    sandbox.add_fault(Fault("query_rate_limited_empty", times=None))
+    row = (await flows.collect())["hero"]
+    assert (row.state, row.note) == (RecordState.SUBMITTED, "not asked: the gateway is too busy")
+    sandbox.clear_faults()
+    assert (await flows.collect())["hero"].state is RecordState.COMPLETED
+
+
 async def test_one_that_can_not_be_stored_does_not_stop_the_others(flows: Flows, sandbox: Sandbox, now: Clock) -> None:
     sandbox.add_fault(Fault("file_html", times=None, match="a dog"))
     await flows.generate(DOG, name="bad", wait="none")
@@ -202,7 +216,7 @@ async def test_an_accident_with_one_video_does_not_stop_the_others(
 
     async def stumble(client: OctopusXClient, task_id: str, **options: Any) -> VideoTask:  # noqa: ANN401
         if task_id == bad.task_id:
-            raise ZeroDivisionError
+            raise ZeroDivisionError("https://files.example.com/hero.mp4?signature=SECRET")
         return await query(client, task_id, **options)
 
     monkeypatch.setattr(OctopusXClient, "query_video", stumble)
@@ -210,7 +224,9 @@ async def test_an_accident_with_one_video_does_not_stop_the_others(
     rows = await flows.collect()
     assert rows["good"].state is RecordState.COMPLETED
     assert (rows["bad"].state, rows["bad"].note) == (RecordState.SUBMITTED, "ZeroDivisionError, see the log")
-    assert str(bad.task_id) in caplog.text
+    assert f"{bad.task_id}: Traceback" in caplog.text
+    assert "https://files.example.com/hero.mp4?…" in caplog.text
+    assert "SECRET" not in caplog.text
 
 
 async def test_two_janitors_at_once_store_one_video(flows_anywhere: Flows, now: Clock) -> None:

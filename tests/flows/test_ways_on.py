@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from prefect import flow, get_client
 from prefect.artifacts import Artifact
@@ -48,6 +49,18 @@ class TestUncertain:
         assert run.state
         assert (run.state.name, run.state.is_failed()) == ("Uncertain", True)
         assert flows.sandbox.key not in str(run.state.message)
+
+    @pytest.mark.parametrize("trouble", [httpx.ConnectError("the Prefect API is away"), RuntimeError("anything")])
+    async def test_it_ends_so_even_if_the_artifact_can_not_be_written(
+        self, flows: Flows, trouble: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def fail(*_: object, **__: object) -> None:
+            raise trouble
+
+        monkeypatch.setattr("prefect_octopusx.tasks.uncertainty.acreate_markdown_artifact", fail)
+        state: State[VideoRecord] = await generate_video(request=CAT, name="hero", **flows.options, return_state=True)
+        assert state.name == "Uncertain"
+        assert f"hero: the artifact about its uncertain create can't be written: {trouble}" in caplog.text
 
     async def test_the_caller_gets_the_error_itself(self, flows: Flows) -> None:
         with pytest.raises(SubmissionUncertain, match=r"adopt_video.*'hero'.*resubmit"):
