@@ -1,4 +1,4 @@
-"""Both stores, an S3 server in the process, and a proxy before it that fails on request."""
+"""Both stores, an S3 server in the process, a proxy before it that fails on request, and runs that submit."""
 
 import asyncio
 import http.client
@@ -14,10 +14,16 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from prefect_octopusx.api import OctopusXClient
+from prefect_octopusx.blocks import LocalDestination, S3Destination
+from prefect_octopusx.sandbox import Sandbox
 from prefect_octopusx.storage.local import LocalStore
 from prefect_octopusx.storage.records import RecordState, VideoRecord
 from prefect_octopusx.storage.s3 import S3Options, S3Store
 from prefect_octopusx.storage.store import VideoStore
+from tests.clocks import Clock
+from tests.storage.holding import Holder
+from tests.storage.sending import Posts, Send
 
 MIB = 1024 * 1024
 
@@ -225,3 +231,35 @@ def proxy(s3_url: str) -> Iterator[Proxy]:
     proxy.server.shutdown()
     proxy.server.server_close()
     thread.join()
+
+
+@pytest.fixture
+async def store(destination: S3Destination | LocalDestination) -> VideoStore:
+    return await destination.store()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def posts(sandbox: Sandbox) -> Posts:
+    return Posts(sandbox)
+
+
+@pytest.fixture
+async def client(sandbox: Sandbox) -> AsyncIterator[OctopusXClient]:
+    async with OctopusXClient(api_key=sandbox.key, base_url=sandbox.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def holder(client: OctopusXClient, sandbox: Sandbox) -> Holder:
+    return Holder(client, sandbox)
+
+
+@pytest.fixture
+async def send(store: VideoStore, sandbox: Sandbox, clock: Clock) -> AsyncIterator[Send]:
+    async with OctopusXClient(api_key=sandbox.key, base_url=sandbox.url, create_timeout=3) as opened:
+        yield Send(store, opened, clock)

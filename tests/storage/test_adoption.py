@@ -15,11 +15,6 @@ CAT = ViduRequest(model="viduq3-pro", prompt="a cat chasing butterflies", durati
 DOG = ViduRequest(model="viduq3-pro", prompt="a dog chasing butterflies", duration=5)
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 async def left(store: VideoStore, state: RecordState, **fields: Any) -> VideoRecord:  # noqa: ANN401 - any field
     """Leave a record of `CAT`, and its mark if it is pending."""
     of_cat = {"model": CAT.model, "family": CAT.family, "request": CAT.recorded(), "digest": CAT.digest}

@@ -2,100 +2,30 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from prefect_octopusx.api import (
-    OctopusXClient,
-    RateLimited,
-    SubmissionUncertain,
-    TaskState,
-    VideoFailed,
-    VideoTask,
-    ViduRequest,
-)
+from prefect_octopusx.api import OctopusXClient, SubmissionUncertain
 from prefect_octopusx.sandbox import Fault, Sandbox
 from prefect_octopusx.storage import (
     DestinationUnavailable,
     Entry,
     LocalStore,
     RecordConflict,
-    RecordNotWritten,
     RecordState,
     S3Store,
     VideoRecord,
-    VideoStore,
-    adopt,
-    fail,
-    settle_if_dead,
     submit,
 )
-from tests.storage.around import Around, billed, posts
+from tests.storage.around import Around, posts
 from tests.storage.conftest import Bucket, Place, Proxy
 from tests.storage.conftest import Fault as Answer
+from tests.storage.holding import CAT, Holder, renewed, stored
 
-CAT = ViduRequest(model="viduq3-pro", prompt="a cat chasing butterflies", duration=5)
 T = TypeVar("T")
-
-
-@pytest.fixture
-async def client(sandbox: Sandbox) -> AsyncIterator[OctopusXClient]:
-    async with OctopusXClient(api_key=sandbox.key, base_url=sandbox.url) as opened:
-        yield opened
-
-
-class Holder:
-    """A run whose create is on its way until it is let go."""
-
-    def __init__(self, client: OctopusXClient, sandbox: Sandbox) -> None:
-        self.client = client
-        self.sandbox = sandbox
-        self._go = threading.Event()
-        create = client.create_video
-
-        async def slow(*given: Any, **options: Any) -> Any:  # noqa: ANN401
-            task = await create(*given, **options)
-            while not self._go.is_set():
-                await asyncio.sleep(0.005)
-            return task
-
-        self._slow = slow
-
-    async def start(self, store: VideoStore, *, lease: float = 0.2) -> "asyncio.Task[VideoRecord]":
-        """Return the run once its create was accepted, and before it knows."""
-        slow = OctopusXClient(api_key=self.sandbox.key, base_url=self.sandbox.url)
-        slow.create_video = self._slow  # type: ignore[method-assign]
-        run = asyncio.create_task(submit(store, slow, CAT, name="hero", lease=lease))
-        async with asyncio.timeout(20):
-            while not self.sandbox.ledger:
-                await asyncio.sleep(0.005)
-        return run
-
-    def let_go(self) -> None:
-        self._go.set()
-
-
-@pytest.fixture
-def holder(client: OctopusXClient, sandbox: Sandbox) -> Holder:
-    return Holder(client, sandbox)
-
-
-async def stored(store: VideoStore) -> VideoRecord:
-    entry = await store.read("hero")
-    assert entry
-    return entry.record
-
-
-async def renewed(store: VideoStore, times: int = 1) -> None:
-    """Wait until the claim was renewed so many times from now on."""
-    seen = {(await stored(store)).renewed_at}
-    async with asyncio.timeout(10):
-        while len(seen) <= times:
-            await asyncio.sleep(0.005)
-            seen.add((await stored(store)).renewed_at)
 
 
 async def test_a_slow_holder_is_followed_not_taken_for_dead(
@@ -158,72 +88,6 @@ async def test_the_id_is_logged_before_a_destination_that_hangs_is_waited_for(
     assert (await run).task_id == sandbox.jobs[0].id
 
 
-async def test_an_id_that_arrived_and_failed_before_its_writer_knows_is_told_as_failed(
-    tmp_path: Path, client: OctopusXClient
-) -> None:
-    class Away(Around):
-        """The id arrives, the reply to that does not, and a janitor notes that the video failed."""
-
-        async def replace(self, entry: Entry, record: VideoRecord) -> Entry:
-            done = await super().replace(entry, record)
-            if record.state is RecordState.SUBMITTED:
-                await fail(self.inner, record, VideoTask(id=str(record.task_id), state=TaskState.FAILED, error="bad"))
-                raise DestinationUnavailable("the reply was lost")
-            return done
-
-    async def at_once(_: float) -> None:
-        """Do not wait."""
-
-    with pytest.raises(VideoFailed, match="bad"):
-        await submit(Away(LocalStore(tmp_path)), client, CAT, name="hero", sleep=at_once)
-
-
-async def test_a_task_that_was_adopted_while_we_seemed_dead_is_not_sent_over(
-    tmp_path: Path, client: OctopusXClient, sandbox: Sandbox
-) -> None:
-    class Frozen(Around):
-        """The claim arrives, the reply to that does not; when we come back, a person has adopted a task."""
-
-        async def create(self, record: VideoRecord) -> Entry:
-            entry = await super().create(record)
-            assert (await settle_if_dead(self.inner, entry._replace(age=61))).state is RecordState.UNCERTAIN
-            await adopt(self.inner, "t-1", name="hero")
-            raise DestinationUnavailable("the reply was lost")
-
-    async def at_once(_: float) -> None:
-        """Do not wait."""
-
-    store = Frozen(LocalStore(tmp_path))
-    record = await submit(store, client, CAT, name="hero", sleep=at_once)
-    assert (record.state, record.task_id) == (RecordState.SUBMITTED, "t-1")
-    assert posts(sandbox) == 0
-    assert [mark.claim async for mark in store.pending()] == [record.claim]
-
-
-async def test_a_claim_that_was_written_overtaken_and_written_again_is_in_the_index(
-    tmp_path: Path, client: OctopusXClient, sandbox: Sandbox
-) -> None:
-    class Overtaken(Around):
-        """The claim arrives, the reply to that does not; when we come back, another run took over and got no video."""
-
-        async def create(self, record: VideoRecord) -> Entry:
-            entry = await super().create(record)
-            assert (await settle_if_dead(self.inner, entry._replace(age=61))).state is RecordState.UNCERTAIN
-            sandbox.add_fault(Fault("create_rate_limited"))
-            with pytest.raises(RateLimited):
-                await submit(self.inner, client, CAT, name="hero", on_uncertain="resubmit")
-            raise DestinationUnavailable("the reply was lost")
-
-    async def at_once(_: float) -> None:
-        """Do not wait."""
-
-    store = Overtaken(LocalStore(tmp_path))
-    record = await submit(store, client, CAT, name="hero", sleep=at_once)
-    assert record.state is RecordState.SUBMITTED
-    assert len({attempt.claim for attempt in (record, *record.earlier)}) == 3
-    assert [mark.claim async for mark in store.pending()] == [record.claim]
-
-
 async def test_a_renewal_changes_nothing_but_its_time(place: Place, holder: Holder) -> None:
     run = await holder.start(place.store)
     before = await stored(place.store)
@@ -233,83 +97,6 @@ async def test_a_renewal_changes_nothing_but_its_time(place: Place, holder: Hold
     assert after.model_copy(update={"renewed_at": before.renewed_at}) == before
     holder.let_go()
     assert (await run).task_id
-
-
-async def test_a_holder_that_was_declared_uncertain_still_writes_its_id(
-    place: Place, holder: Holder, sandbox: Sandbox
-) -> None:
-    run = await holder.start(place.store, lease=60)
-    entry = await place.store.read("hero")
-    assert entry
-    assert (await settle_if_dead(place.store, entry._replace(age=61))).state is RecordState.UNCERTAIN
-    holder.let_go()
-    record = await run
-    assert (record.state, record.task_id, record.error) == (RecordState.SUBMITTED, sandbox.jobs[0].id, None)
-    assert await stored(place.store) == record
-    assert [mark.claim async for mark in place.store.pending()] == [record.claim]
-
-
-async def test_a_holder_that_lives_takes_the_verdict_back_with_its_next_renewal(place: Place, holder: Holder) -> None:
-    run = await holder.start(place.store)
-    async with asyncio.timeout(20):
-        while True:  # until no renewal comes in between
-            entry = await place.store.read("hero")
-            assert entry
-            verdict = await settle_if_dead(place.store, entry._replace(age=61))
-            if verdict.state is RecordState.UNCERTAIN:
-                break
-        while (await stored(place.store)).state is not RecordState.SUBMITTING:
-            await asyncio.sleep(0.005)
-    assert (await stored(place.store)).error is None
-    holder.let_go()
-    assert (await run).state is RecordState.SUBMITTED
-
-
-async def test_the_id_of_a_holder_whose_name_was_taken_is_in_the_history(
-    place: Place, holder: Holder, client: OctopusXClient, sandbox: Sandbox
-) -> None:
-    run = await holder.start(place.store, lease=60)
-    entry = await place.store.read("hero")
-    assert entry
-    await settle_if_dead(place.store, entry._replace(age=61))
-    record = await submit(place.store, client, CAT, name="hero", on_uncertain="resubmit")
-    assert [(attempt.state, attempt.task_id) for attempt in record.earlier] == [(RecordState.UNCERTAIN, None)]
-    holder.let_go()
-    with pytest.raises(RecordNotWritten, match=r"taken over.*Note this task id") as caught:
-        await run
-    first, second = sandbox.jobs
-    assert caught.value.task_id == first.id
-    found = await stored(place.store)
-    assert (found.state, found.task_id) == (RecordState.SUBMITTED, second.id)
-    assert [(attempt.state, attempt.task_id) for attempt in found.earlier] == [(RecordState.SUBMITTED, first.id)]
-    assert found.earlier[0].submitted_at
-    assert billed(sandbox) == 2
-
-
-async def test_the_id_that_a_person_adopted_meanwhile_is_no_trouble(
-    place: Place, holder: Holder, sandbox: Sandbox
-) -> None:
-    run = await holder.start(place.store, lease=60)
-    entry = await place.store.read("hero")
-    assert entry
-    await settle_if_dead(place.store, entry._replace(age=61))
-    adopted = await adopt(place.store, sandbox.jobs[0].id, name="hero")
-    holder.let_go()
-    assert await run == adopted == await stored(place.store)
-
-
-async def test_a_record_that_was_removed_meanwhile_is_not_made_again(
-    tmp_path: Path, holder: Holder, sandbox: Sandbox
-) -> None:
-    store = LocalStore(tmp_path)
-    run = await holder.start(store, lease=60)
-    (tmp_path / "hero.json").unlink()
-    holder.let_go()
-    with pytest.raises(RecordNotWritten, match=r"hero\.json was removed meanwhile.*Note this task id") as caught:
-        await run
-    assert caught.value.task_id == sandbox.jobs[0].id
-    assert "belongs to" not in str(caught.value)  # nobody has it
-    assert await store.read("hero") is None
 
 
 class Ailing(Around):

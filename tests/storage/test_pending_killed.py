@@ -1,6 +1,6 @@
 """Whatever a run dies at: every pending record is in the index, and the next run finds its way."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from itertools import count
 
 import pytest
@@ -33,12 +33,6 @@ from tests.storage.conftest import Place, mp4, pieces
 
 CAT = ViduRequest(model="viduq3-pro", prompt="a cat chasing butterflies", duration=5)
 DOG = ViduRequest(model="viduq3-pro", prompt="a dog chasing butterflies", duration=5)
-
-
-@pytest.fixture
-async def client(sandbox: Sandbox) -> AsyncIterator[OctopusXClient]:
-    async with OctopusXClient(api_key=sandbox.key, base_url=sandbox.url) as opened:
-        yield opened
 
 
 class Life:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -36,12 +36,6 @@ def unchecked() -> Iterator[None]:
     yield
     s3_conditions._checked.clear()
     s3_conditions._checked.update(before)
-
-
-@pytest.fixture
-async def client(sandbox: Sandbox) -> AsyncIterator[OctopusXClient]:
-    async with OctopusXClient(api_key=sandbox.key, base_url=sandbox.url) as opened:
-        yield opened
 
 
 def ignoring(bucket: Bucket, *headers: str, **options: Any) -> S3Store:  # noqa: ANN401 - any option
