@@ -1,62 +1,13 @@
-"""Pictures of a request: what is taken, what is refused, what is sent and what is kept."""
+"""Pictures of a request: what is taken and sent, what is refused, and what gets a warning."""
 
 import base64
-import hashlib
-import json
-import struct
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from prefect_octopusx.api.requests import (
-    CustomRequest,
-    GrokRequest,
-    JimengRequest,
-    SoraRequest,
-    VeoRequest,
-    ViduRequest,
-)
-
-
-def png(width: int = 640, height: int = 360, *, size: int = 0) -> bytes:
-    """Return the head of a png, filled up to `size` bytes: all that is ever looked at."""
-    head = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", width, height, 8, 2, 0, 0, 0) + bytes(4)
-    return head.ljust(size, b"\0")
-
-
-def jpeg(width: int = 640, height: int = 360) -> bytes:
-    return b"\xff\xd8\xff\xc0" + struct.pack(">HBHHB", 17, 8, height, width, 3) + bytes(9) + b"\xff\xd9"
-
-
-def webp(width: int = 640, height: int = 360) -> bytes:
-    frame = b"\x30\x01\x00\x9d\x01\x2a" + struct.pack("<HH", width, height) + bytes(10)
-    return b"RIFF" + struct.pack("<I", 12 + len(frame)) + b"WEBPVP8 " + struct.pack("<I", len(frame)) + frame
-
-
-def uri(data: bytes, kind: str = "png") -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def vidu(*images: object, **more: Any) -> ViduRequest:  # noqa: ANN401 - any field
-    return ViduRequest.model_validate({"model": "viduq3-pro", "prompt": "x", "images": list(images), **more})
-
-
-def grok(*images: object) -> GrokRequest:
-    return GrokRequest.model_validate({"model": "grok-video-3", "prompt": "x", "images": list(images)})
-
-
-def custom(*images: object) -> CustomRequest:
-    return CustomRequest.model_validate({"model": "kling-3", "images": list(images)})
-
-
-def refusal(*images: object, **more: Any) -> str:  # noqa: ANN401 - any field
-    with pytest.raises(ValidationError) as caught:
-        vidu(*images, **more)
-    (error,) = caught.value.errors()
-    assert error["loc"][0] == "images"
-    return error["msg"]
+from prefect_octopusx.api.requests import ViduRequest
+from tests.api.picture_requests import custom, grok, jpeg, png, refusal, uri, vidu, webp
 
 
 @pytest.mark.parametrize(("data", "kind"), [(png(), "png"), (jpeg(), "jpeg"), (webp(), "webp")])
@@ -201,85 +152,6 @@ def test_several_bad_pictures_are_all_named() -> None:
     assert [error["loc"] for error in caught.value.errors()] == [("images", 0), ("images", 2)]
 
 
-def test_jimeng_takes_inline_pictures_only_where_doubt_is_allowed() -> None:
-    data = {"model": "jimeng-video-3.0", "prompt": "x", "images": [uri(png())]}
-    with pytest.raises(ValidationError, match="URLs only"):
-        JimengRequest.model_validate(data)
-    request = JimengRequest.model_validate(data | {"allow_undocumented": True})
-    assert request.body()["images"] == [uri(png())]
-    assert "URLs only" in request.warnings()[0]
-
-
-def test_grok_and_other_models_take_inline_pictures() -> None:
-    for request in (grok(png()), custom(png())):
-        assert request.body()["images"] == [uri(png())]
-
-
-GIF = b"GIF89a" + bytes(20)
-
-
-class TestKinds:
-    """Only where a page states the kinds of pictures is another one refused."""
-
-    @pytest.mark.parametrize("model", ["veo3.1-fast", "sora-2", "grok-video-3"])
-    def test_the_suffix_of_a_url_only_warns_where_no_kinds_are_stated(self, model: str) -> None:
-        kind = {"v": VeoRequest, "s": SoraRequest, "g": GrokRequest}[model[0]]
-        images = ["https://h/a.png", "https://h/b.gif?s=1"]
-        request: Any = kind.model_validate({"model": model, "prompt": "x", "images": images})
-        assert request.body()["images"] == images
-        assert request.warnings() == ("`images`: picture 2 is .gif; only png, jpeg and webp are likely to work.",)
-
-    def test_jimeng_states_them(self) -> None:
-        with pytest.raises(ValidationError, match=r"png, jpeg, jpg or webp, not \.gif"):
-            JimengRequest.model_validate({"model": "jimeng-video-3.0", "prompt": "x", "images": ["https://h/b.gif"]})
-
-    def test_grok_warns_of_what_is_sent_along(self, tmp_path: Path) -> None:
-        (tmp_path / "b.bmp").write_bytes(b"BM" + bytes(20))
-        request = grok(GIF, tmp_path / "b.bmp", "data:image/heic;base64,AAAA", png())
-        gif, bmp, heic, plain = request.body()["images"]
-        assert (gif, heic, plain) == (uri(GIF, "gif"), "data:image/heic;base64,AAAA", uri(png()))
-        assert bmp.startswith("data:image/")
-        numbers = [warning.partition(" is ")[0] for warning in request.warnings()]
-        assert numbers == [f"`images`: picture {number}" for number in (1, 2, 3)]
-
-    def test_other_models_take_everything(self, tmp_path: Path) -> None:
-        (tmp_path / "a.mp4").write_bytes(b"movie")
-        large = "data:image/png;base64," + "A" * 14_000_000
-        images = ["https://h/b.gif", "data:;base64,!", large, tmp_path / "a.mp4", GIF]
-        request = custom(*images)
-        assert request.body()["images"] == [
-            *images[:3],
-            "data:video/mp4;base64," + base64.b64encode(b"movie").decode(),
-            uri(GIF, "gif"),
-        ]
-        assert request.warnings() == ()
-        assert "AAAA" not in json.dumps(request.recorded()) + repr(request) + request.model_dump_json()
-
-    def test_grok_keeps_a_limit_of_ours(self) -> None:
-        with pytest.raises(ValidationError, match="at most 10 MB"):
-            grok(png(size=10_000_001))
-
-    @pytest.mark.parametrize("family", [grok, custom])
-    @pytest.mark.parametrize(
-        ("image", "words"),
-        [
-            (b"something", "the kind of the inline picture cannot be told (9 bytes)"),
-            ("data:image/svg+xml,<svg/>", "begins with data:image/png;base64, (or another type)"),
-            ("nowhere.png", "there is no file"),
-        ],
-    )
-    def test_what_cannot_be_sent_is_refused_all_the_same(self, family: Any, image: object, words: str) -> None:  # noqa: ANN401
-        with pytest.raises(ValidationError) as caught:
-            family(image)
-        assert words in caught.value.errors()[0]["msg"]
-
-
-def test_the_mark_may_be_a_picture_of_any_kind() -> None:
-    request = vidu(watermark=True, wm_url="https://h/mark.svg")
-    assert request.body()["wm_url"] == "https://h/mark.svg"
-    assert request.warnings() == ()
-
-
 def test_pictures_cannot_be_added_past_the_checks() -> None:
     given = ["https://h/a.png"]
     for request in (vidu(*given), vidu(), ViduRequest(model="viduq1", prompt="x"), custom(*given)):
@@ -290,85 +162,3 @@ def test_pictures_cannot_be_added_past_the_checks() -> None:
         assert '"images":[' in request.model_dump_json()
     assert vidu(*given).images == tuple(given)
     assert ViduRequest(model="viduq3-pro", prompt="x", images=tuple(given)) == vidu(*given)
-
-
-class TestNothingSecretIsKept:
-    """What is logged, recorded or stored as a flow's parameters has no picture in it, and no signature of a URL."""
-
-    SIGNED = "https://me:SECRET@img.example.com/a.png?X-Signature=SECRET"
-
-    def request(self) -> ViduRequest:
-        return vidu(
-            png(size=300), self.SIGNED, watermark=True, wm_url=self.SIGNED, meta_data=f'{{"u": "{self.SIGNED}"}}'
-        )
-
-    def test_recorded(self) -> None:
-        payload = uri(png(size=300)).partition(",")[2]
-        digest = hashlib.sha256(payload.encode()).hexdigest()
-        assert self.request().recorded() == {
-            "model": "viduq3-pro",
-            "prompt": "x",
-            "images": [f"data:image/png;base64,<400 characters, sha256 {digest}>", "https://img.example.com/a.png"],
-            "audio": False,
-            "watermark": True,
-            "wm_url": "https://img.example.com/a.png",
-            "meta_data": '{"u": "https://img.example.com/a.png?…"}',
-        }
-
-    def test_recorded_file(self, tmp_path: Path) -> None:
-        (tmp_path / "first.png").write_bytes(png())
-        digest = hashlib.sha256(png()).hexdigest()
-        assert vidu(tmp_path / "first.png").recorded()["images"] == [f"first.png <33 bytes, sha256 {digest}>"]
-
-    def test_recorded_extras(self) -> None:
-        request = CustomRequest.model_validate(
-            {
-                "model": "kling-3",
-                "image": uri(png()).upper().replace("DATA", "Data"),
-                "more": [{"url": self.SIGNED}],
-                "n": 1,
-            }
-        )
-        recorded = request.recorded()
-        assert recorded["image"].startswith("data:image/png;base64,<")
-        assert recorded["more"] == [{"url": "https://img.example.com/a.png"}]
-        assert recorded["n"] == 1
-
-    def test_repr(self) -> None:
-        for text in (repr(self.request()), str(self.request()), repr(vidu("https://h/a.png", payload="p" * 999))):
-            assert "SECRET" not in text
-            assert "AAAAAAAA" not in text
-            assert "=None" not in text
-            assert len(text) < 700
-
-    def test_serialised(self) -> None:
-        """Prefect keeps this: a URL must stay usable, a picture must not be in it."""
-        dumped = self.request().model_dump(mode="json")
-        assert dumped["images"][0].startswith("data:image/png;base64,<400 characters, sha256 ")
-        assert dumped["images"][1] == self.SIGNED
-        assert "seed" not in dumped
-        assert "AAAAAAAA" not in self.request().model_dump_json()
-
-    def test_a_masked_picture_is_refused(self) -> None:
-        with pytest.raises(ValidationError, match="given inline and is not kept with a run; give a URL or a path"):
-            ViduRequest.model_validate(self.request().model_dump())
-        extra = CustomRequest.model_validate({"model": "kling-3", "more": [{"image": uri(png())}]})
-        assert "AAAA" not in extra.model_dump_json()
-        with pytest.raises(ValidationError, match="`more`: this picture was given inline"):
-            CustomRequest.model_validate(extra.model_dump())
-
-    def test_error_messages(self) -> None:
-        with pytest.raises(ValidationError) as caught:
-            vidu(uri(png()), uri(png()), uri(png()), wm_url=[self.SIGNED], seed=self.SIGNED, image=uri(png(size=99)))
-        assert len(caught.value.errors()) == 4
-        for text in (str(caught.value), repr(caught.value.errors())):
-            assert "SECRET" not in text
-            assert "iVBORw0KGgo" not in text
-
-
-def test_the_digest_knows_the_request_but_not_the_signature_of_a_url() -> None:
-    one, same, other = (vidu(f"https://h/{name}.png?s={sig}") for name, sig in (("a", 1), ("a", 2), ("b", 1)))
-    assert one.digest == same.digest != other.digest
-    assert len(one.digest) == 64
-    assert vidu(png()).digest != vidu(png(641)).digest
-    assert vidu(prompt="y").digest != vidu().digest == vidu(allow_undocumented=True).digest
