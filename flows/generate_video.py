@@ -13,7 +13,7 @@ from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Des
 from prefect_octopusx.flows.naming import default_name
 from prefect_octopusx.storage import LEASE, OnUncertain, RecordState, VideoRecord, check_name
 from prefect_octopusx.tasks import create_video, save_video, wait_for_video
-from prefect_octopusx.tasks.runs import retries_are_left
+from prefect_octopusx.tasks.runs import retries_are_left, top_run_id
 
 __all__ = ["generate_video"]
 
@@ -79,6 +79,8 @@ async def generate_video(
             credentials=credentials,
             on_uncertain=on_uncertain,
             retry_failed=retry_failed,
+            # Found here, since a task without a flow around this one is not seen from the task that is called.
+            asked_by=await top_run_id() if retry_failed or on_uncertain == "resubmit" else None,
             lease=lease,
         )
     except SubmissionUncertain as error:

@@ -33,6 +33,7 @@ async def create_video(
     credentials: OctopusXCredentials | None = None,
     on_uncertain: OnUncertain = "stop",
     retry_failed: bool = False,
+    asked_by: str | None = None,
     lease: float = LEASE,
 ) -> VideoRecord:
     """Make sure that the video `name` is submitted, and paid for, once: `POST /v1/video/create`.
@@ -47,6 +48,8 @@ async def create_video(
         credentials: The API key; by default `octopusx-credentials/default` and the other ways of `resolve_credentials`.
         on_uncertain: `resubmit` sends again where nobody knows whether an earlier create was accepted.
         retry_failed: Whether to try anew, and pay for, what failed or was refused.
+        asked_by: The run that the two options above were given to, and for which they count once, with all its retries:
+            by default the flow run at the top of the flows and tasks around this one.
         lease: Seconds, 1 to 600, without a sign of life after which other runs take this one for dead while its create
             is on the way.
 
@@ -62,6 +65,8 @@ async def create_video(
     """
     if not 1 <= lease <= 600:
         raise ValueError(f"lease: {lease} is out of range; it is 1 to 600 seconds.")
+    if asked_by is None and (retry_failed or on_uncertain == "resubmit"):
+        asked_by = await top_run_id()
     logger = get_run_logger()
     store = await (await resolve_destination(destination)).store()
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
@@ -74,7 +79,7 @@ async def create_video(
                 flow_run_id=flow_run_id(),
                 on_uncertain=on_uncertain,
                 retry_failed=retry_failed,
-                asked_by=await top_run_id() if retry_failed or on_uncertain == "resubmit" else None,
+                asked_by=asked_by,
                 lease=lease,
                 logger=logger,
             )

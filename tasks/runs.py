@@ -4,7 +4,7 @@ import time
 from uuid import UUID
 
 from prefect import get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, TaskRunResult
 from prefect.context import FlowRunContext, TaskRunContext
 
 __all__ = ["attempt", "flow_run_id", "retries_are_left", "started_at", "task_run_id", "top_run_id"]
@@ -17,10 +17,17 @@ def flow_run_id() -> str | None:
 
 
 async def top_run_id() -> str | None:
-    """Return the id of the flow run at the top of the flows and tasks around this code, if there is one.
+    """Return the id of the run at the top of the flows and tasks around this code, if there is one.
 
-    It lasts, while a retry of a flow or task around a flow gives that flow a new run.
+    It lasts, while a retry of a flow or task around a flow gives that flow a new run. A task that no flow is around is
+    seen from the flow or task that it calls, not from the tasks of that flow.
     """
+    task = TaskRunContext.get()
+    if task is not None and task.task_run.flow_run_id is None:
+        for around in task.task_run.task_inputs.get("__parents__", ()):
+            if isinstance(around, TaskRunResult):
+                return str(around.id)
+        return str(task.task_run.id)
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return None
@@ -29,7 +36,7 @@ async def top_run_id() -> str | None:
         while run.parent_task_run_id is not None:
             parent_task = await client.read_task_run(run.parent_task_run_id)
             if parent_task.flow_run_id is None:
-                return str(parent_task.id)  # a task that runs without a flow
+                break
             run = await client.read_flow_run(parent_task.flow_run_id)
     return str(run.id)
 

@@ -229,6 +229,27 @@ async def test_an_accident_with_one_video_does_not_stop_the_others(
     assert "SECRET" not in caplog.text
 
 
+async def test_a_failed_video_whose_record_goes_meanwhile_does_not_stop_the_others(
+    flows: Flows, now: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flows.sandbox.add_fault(Fault("video_failed", match="a cat"))
+    bad = await flows.generate(CAT, name="bad", wait="none")
+    await flows.generate(DOG, name="good", wait="none")
+    query = OctopusXClient.query_video
+
+    async def meanwhile(client: OctopusXClient, task_id: str, **options: Any) -> VideoTask:  # noqa: ANN401
+        found = await query(client, task_id, **options)
+        if task_id == bad.task_id:
+            (tmp_path / "videos" / "bad.json").unlink()
+        return found
+
+    monkeypatch.setattr(OctopusXClient, "query_video", meanwhile)
+    now.now += 60
+    rows = await flows.collect()
+    assert rows["good"].state is RecordState.COMPLETED
+    assert (rows["bad"].state, "somebody removed it" in rows["bad"].note) == (RecordState.SUBMITTED, True)
+
+
 async def test_two_janitors_at_once_store_one_video(flows_anywhere: Flows, now: Clock) -> None:
     flows = flows_anywhere
     await flows.generate(CAT, wait="none")

@@ -255,8 +255,10 @@ async def client(sandbox: Sandbox) -> AsyncIterator[OctopusXClient]:
 
 
 @pytest.fixture
-def holder(client: OctopusXClient, sandbox: Sandbox) -> Holder:
-    return Holder(client, sandbox)
+def holder(client: OctopusXClient, sandbox: Sandbox) -> Iterator[Holder]:
+    holder = Holder(client, sandbox)
+    yield holder
+    holder.let_go()  # else the run of a test that failed would wait for ever
 
 
 @pytest.fixture

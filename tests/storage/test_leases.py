@@ -18,6 +18,7 @@ from prefect_octopusx.storage import (
     RecordState,
     S3Store,
     VideoRecord,
+    settle_if_dead,
     submit,
 )
 from tests.storage.around import Around, posts
@@ -197,3 +198,14 @@ async def test_a_create_that_got_no_answer_ends_uncertain_though_it_was_renewed(
             await submit(place.store, client, CAT, name="hero", lease=0.1)
     found = await stored(place.store)
     assert (found.state, found.renewed_at) == (RecordState.UNCERTAIN, None)
+
+
+async def test_who_renews_between_a_look_and_the_verdict_lives(place: Place, holder: Holder) -> None:
+    run = await holder.start(place.store)
+    entry = await place.store.read("hero")
+    assert entry
+    await renewed(place.store)
+    assert (await settle_if_dead(place.store, entry._replace(age=61))).state is RecordState.SUBMITTING
+    assert (await stored(place.store)).state is RecordState.SUBMITTING
+    holder.let_go()
+    assert (await run).task_id

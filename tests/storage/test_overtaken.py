@@ -11,16 +11,18 @@ from prefect_octopusx.storage import (
     DestinationUnavailable,
     Entry,
     LocalStore,
+    RecordConflict,
     RecordNotWritten,
     RecordState,
     VideoRecord,
     adopt,
+    complete,
     fail,
     settle_if_dead,
     submit,
 )
 from tests.storage.around import Around, billed, posts
-from tests.storage.conftest import Place
+from tests.storage.conftest import Place, mp4
 from tests.storage.holding import CAT, Holder, stored
 
 
@@ -165,3 +167,70 @@ async def test_a_record_that_was_removed_meanwhile_is_not_made_again(
     assert caught.value.task_id == sandbox.jobs[0].id
     assert "belongs to" not in str(caught.value)  # nobody has it
     assert await store.read("hero") is None
+
+
+async def test_a_claim_that_was_taken_for_dead_before_it_was_sent_is_sent(
+    tmp_path: Path, client: OctopusXClient, sandbox: Sandbox
+) -> None:
+    class Frozen(Around):
+        """The claim arrives, the reply to that does not; when we come back, another run takes us for dead."""
+
+        async def create(self, record: VideoRecord) -> Entry:
+            entry = await super().create(record)
+            assert (await settle_if_dead(self.inner, entry._replace(age=61))).state is RecordState.UNCERTAIN
+            raise DestinationUnavailable("the reply was lost")
+
+    async def at_once(_: float) -> None:
+        """Do not wait."""
+
+    store = Frozen(LocalStore(tmp_path))
+    record = await submit(store, client, CAT, name="hero", sleep=at_once)
+    assert (record.state, record.task_id, record.earlier) == (RecordState.SUBMITTED, sandbox.jobs[0].id, ())
+    assert [mark.claim async for mark in store.pending()] == [record.claim]
+    assert posts(sandbox) == 1
+
+
+async def test_an_id_gets_into_the_history_also_while_others_write_there(
+    place: Place, holder: Holder, client: OctopusXClient, sandbox: Sandbox
+) -> None:
+    class Contended(Around):
+        """Somebody else is quicker with the next write of the history."""
+
+        conflicts = 1
+
+        async def replace(self, entry: Entry, record: VideoRecord) -> Entry:
+            if record.earlier != entry.record.earlier and self.conflicts:
+                self.conflicts -= 1
+                raise RecordConflict("somebody else wrote it")
+            return await super().replace(entry, record)
+
+    store = Contended(place.store)
+    run = await holder.start(store, lease=60)
+    entry = await place.store.read("hero")
+    assert entry
+    await settle_if_dead(place.store, entry._replace(age=61))
+    await submit(place.store, client, CAT, name="hero", on_uncertain="resubmit")
+    holder.let_go()
+    with pytest.raises(RecordNotWritten, match="taken over"):
+        await run
+    assert store.conflicts == 0
+    assert sandbox.jobs[0].id in [attempt.task_id for attempt in (await stored(place.store)).earlier]
+
+
+async def test_a_video_that_is_claimed_and_stored_just_now_is_found(
+    place: Place, client: OctopusXClient, sandbox: Sandbox
+) -> None:
+    class Late(Around):
+        """Our first look is from before another run claimed and stored the video."""
+
+        looks = 0
+
+        async def read(self, name: str) -> Entry | None:
+            self.looks += 1
+            return None if self.looks == 1 else await super().read(name)
+
+    record = await submit(place.store, client, CAT, name="hero")
+    place.put("hero.mp4", mp4())
+    record = await complete(place.store, record, uri="u", size=1, sha256="s")
+    assert await submit(Late(place.store), client, CAT, name="hero") == record
+    assert posts(sandbox) == 1

@@ -14,6 +14,7 @@ from prefect_octopusx.storage import (
     DestinationError,
     DestinationUnavailable,
     Entry,
+    RecordConflict,
     RecordState,
     S3Store,
     VideoRecord,
@@ -23,7 +24,7 @@ from prefect_octopusx.storage import (
     submit,
 )
 from tests.storage.around import Around, posts
-from tests.storage.conftest import Bucket, Fault, Proxy, mp4, pieces
+from tests.storage.conftest import Bucket, Fault, Proxy, mp4, pieces, record
 
 CAT = ViduRequest(model="viduq3-pro", prompt="a cat chasing butterflies", duration=5)
 
@@ -187,3 +188,13 @@ async def test_without_conditions_of_claimants_at_once_one_sends(
         assert all(record == records[0] for record in records)
         assert posts(sandbox) == number + 1
     assert len([mark async for mark in unconditional.pending()]) == 3
+
+
+async def test_without_conditions_what_was_changed_meanwhile_is_not_overwritten(unconditional: S3Store) -> None:
+    entry = await unconditional.create(record("hero"))
+    changed = await unconditional.replace(entry, entry.record.moved(RecordState.UNCERTAIN))
+    with pytest.raises(RecordConflict):
+        await unconditional.replace(entry, entry.record.moved(RecordState.RELEASED))
+    found = await unconditional.read("hero")
+    assert found
+    assert found.record == changed.record

@@ -1,6 +1,8 @@
 """The tasks by themselves, as a pipeline composes them, in real flow runs."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,9 +12,11 @@ import pytest
 from prefect import flow, get_client, task
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW, temporary_settings
 
 from prefect_octopusx.api import (
     DownloadError,
+    SubmissionUncertain,
     TaskNotFound,
     TaskState,
     VideoFailed,
@@ -21,6 +25,7 @@ from prefect_octopusx.api import (
     ViduRequest,
 )
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
+from prefect_octopusx.flows import generate_video
 from prefect_octopusx.sandbox import Fault, Sandbox
 from prefect_octopusx.storage import NameTaken, RecordState, VideoRecord, complete
 from prefect_octopusx.tasks import create_video, download_video, query_video, save_video, upload_video, wait_for_video
@@ -37,6 +42,10 @@ def given(credentials: OctopusXCredentials, tmp_path: Path) -> dict[str, Any]:
 
 def gets(sandbox: Sandbox) -> int:
     return sum(trace.method == "GET" for trace in sandbox.requests)
+
+
+def posts(sandbox: Sandbox) -> int:
+    return sum(trace.method == "POST" for trace in sandbox.requests)
 
 
 async def test_a_pipeline_works_on_the_file_in_between(given: dict[str, Any], tmp_path: Path) -> None:
@@ -258,3 +267,64 @@ async def test_a_paid_video_does_not_fail_because_its_progress_can_not_be_shown(
         return ready
 
     assert (await pipeline()).state is TaskState.SUCCEEDED
+
+
+async def test_a_task_that_the_gateway_lost_is_told_with_the_ways_on(given: dict[str, Any], sandbox: Sandbox) -> None:
+    @flow
+    async def pipeline() -> None:
+        record = await create_video(CAT, name="hero", **given)
+        assert record.submitted_at
+        long_ago = record.model_copy(update={"submitted_at": record.submitted_at - timedelta(hours=1)})
+        sandbox.add_fault(Fault("query_task_not_exist", times=None))
+        await wait_for_video(long_ago, poll_interval=0.05, **given)
+
+    with pytest.raises(TaskNotFound, match=r"run again with the right key.*remove hero\.json") as caught:
+        await pipeline()
+    assert caught.value.task_id == sandbox.jobs[0].id
+
+
+async def test_a_lease_out_of_range_is_refused_before_anything_is_claimed(
+    given: dict[str, Any], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    @flow
+    async def pipeline() -> None:
+        await create_video(CAT, name="hero", lease=0, **given)
+
+    with pytest.raises(ValueError, match=r"lease: 0 is out of range; it is 1 to 600 seconds"):
+        await pipeline()
+    assert sandbox.requests == []
+    assert not (tmp_path / "videos").exists()
+
+
+async def test_a_stored_video_is_not_uploaded_again(given: dict[str, Any], tmp_path: Path) -> None:
+    @flow
+    async def pipeline() -> tuple[VideoRecord, VideoRecord]:
+        record = await create_video(CAT, name="hero", **given)
+        ready = await wait_for_video(record, poll_interval=0.05, **given)
+        saved = await save_video(record, ready, **given)
+        return saved, await upload_video(tmp_path / "not there", record, destination=given["destination"])
+
+    saved, again = await pipeline()
+    assert saved == again
+
+
+@pytest.mark.parametrize("called", [generate_video, create_video])
+async def test_consent_in_a_task_without_a_flow_counts_once(
+    given: dict[str, Any], sandbox: Sandbox, called: Callable[..., Awaitable[VideoRecord]]
+) -> None:
+    """Its retries call the flow or task anew, and that must not pay anew."""
+    sandbox.add_fault(Fault("create_closed", times=None))
+
+    @task(retries=2, retry_delay_seconds=0)
+    async def alone(**options: str) -> None:
+        await called(CAT, name="hero", **given, **options)
+
+    # Prefect warns that the task's own log has no flow run to go to.
+    with temporary_settings({PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore"}):
+        with pytest.raises(SubmissionUncertain):
+            await alone()
+        assert posts(sandbox) == 1
+        for times in (2, 3):  # once for each of two runs that were told to
+            with pytest.raises(SubmissionUncertain):
+                await alone(on_uncertain="resubmit")
+            assert posts(sandbox) == times
