@@ -11,14 +11,17 @@ LAYERS := api blocks flows sandbox storage tasks
 # Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
 CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 
-.PHONY: demo test soak lint types wheel check clean
+.PHONY: demo test swift soak lint types wheel check clean
 
 demo: $(READY)
 	@$(CLEAN) $(BIN)/python deployments/demo.py $(if $(KEEP),--keep)
 
-test: $(READY) $(SWIFT)
+test: $(READY) swift
 	$(CLEAN) $(BIN)/python -m coverage erase
 	$(CLEAN) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term $(ARGS)
+
+# A real S3 server for the tests, on Linux.
+swift: $(SWIFT)
 
 # Much longer than the tests do: 300 videos by workers that are killed, and random lives of videos, new ones each time.
 soak: $(READY)

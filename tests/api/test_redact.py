@@ -44,8 +44,10 @@ def test_what_is_not(text: str) -> None:
     assert redact(text) == text
 
 
-@pytest.mark.parametrize("text", ["a.", "a.b://", "https%3a%2f%2f", "data:", "//", "//a@", "A", "bearer ", "sk-"])
-def test_no_text_is_so_made_that_it_takes_for_ever(text: str) -> None:
-    """A gateway's answer has up to 8 MB; where each start scanned to the end, that took hours."""
-    code = f"from prefect_octopusx.api.redact import redact; redact({text!r} * (8_000_000 // {len(text)}))"
+def test_no_text_is_so_made_that_it_takes_for_ever() -> None:
+    """A gateway's answer has up to 8 MB; where each start scanned to the end, one took hours."""
+    texts = ["a.", "a.b://", "https%3a%2f%2f", "data:", "//", "//a@", "A", "bearer ", "sk-"]
+    code = (
+        f"from prefect_octopusx.api.redact import redact\nfor text in {texts}: redact(text * (4_000_000 // len(text)))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

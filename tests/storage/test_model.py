@@ -242,8 +242,8 @@ def shared() -> Iterator[Shared]:
 
 
 def test_whatever_happens_a_folder_holds_what_was_paid_once(shared: Shared, tmp_path: Path) -> None:
-    live(shared, lambda: Folder(tmp_path), EXAMPLES or 40)
+    live(shared, lambda: Folder(tmp_path), EXAMPLES or 25)
 
 
 def test_whatever_happens_a_bucket_holds_what_was_paid_once(shared: Shared, bucket: Bucket) -> None:
-    live(shared, lambda: Prefix(bucket), EXAMPLES // 10 or 5)
+    live(shared, lambda: Prefix(bucket), EXAMPLES // 10 or 3)

@@ -1,6 +1,7 @@
 """A run that others took for dead, or came before, while its create was on its way: its id is not lost."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from prefect_octopusx.storage import (
     RecordNotWritten,
     RecordState,
     VideoRecord,
+    VideoStore,
     adopt,
     complete,
     fail,
@@ -24,6 +26,24 @@ from prefect_octopusx.storage import (
 from tests.storage.around import Around, billed, posts
 from tests.storage.conftest import Place, mp4
 from tests.storage.holding import CAT, Holder, stored
+
+
+class Frozen(Around):
+    """The claim arrives, its reply does not. When we come back, we were taken for dead, and `meanwhile` is done."""
+
+    def __init__(self, inner: VideoStore, meanwhile: Callable[[VideoStore], Awaitable[None]]) -> None:
+        super().__init__(inner)
+        self.meanwhile = meanwhile
+
+    async def create(self, record: VideoRecord) -> Entry:
+        entry = await super().create(record)
+        assert (await settle_if_dead(self.inner, entry._replace(age=61))).state is RecordState.UNCERTAIN
+        await self.meanwhile(self.inner)
+        raise DestinationUnavailable("the reply was lost")
+
+
+async def at_once(_: float) -> None:
+    """Do not wait."""
 
 
 async def test_an_id_that_arrived_and_failed_before_its_writer_knows_is_told_as_failed(
@@ -39,29 +59,30 @@ async def test_an_id_that_arrived_and_failed_before_its_writer_knows_is_told_as_
                 raise DestinationUnavailable("the reply was lost")
             return done
 
-    async def at_once(_: float) -> None:
-        """Do not wait."""
-
     with pytest.raises(VideoFailed, match="bad"):
         await submit(Away(LocalStore(tmp_path)), client, CAT, name="hero", sleep=at_once)
+
+
+async def test_a_claim_that_was_taken_for_dead_before_it_was_sent_is_sent(
+    tmp_path: Path, client: OctopusXClient, sandbox: Sandbox
+) -> None:
+    async def nothing_else(_: VideoStore) -> None:
+        """Nobody did anything but take us for dead."""
+
+    store = Frozen(LocalStore(tmp_path), nothing_else)
+    record = await submit(store, client, CAT, name="hero", sleep=at_once)
+    assert (record.state, record.task_id, record.earlier) == (RecordState.SUBMITTED, sandbox.jobs[0].id, ())
+    assert [mark.claim async for mark in store.pending()] == [record.claim]
+    assert posts(sandbox) == 1
 
 
 async def test_a_task_that_was_adopted_while_we_seemed_dead_is_not_sent_over(
     tmp_path: Path, client: OctopusXClient, sandbox: Sandbox
 ) -> None:
-    class Frozen(Around):
-        """The claim arrives, the reply to that does not; when we come back, a person has adopted a task."""
+    async def a_person_adopts(inner: VideoStore) -> None:
+        await adopt(inner, "t-1", name="hero")
 
-        async def create(self, record: VideoRecord) -> Entry:
-            entry = await super().create(record)
-            assert (await settle_if_dead(self.inner, entry._replace(age=61))).state is RecordState.UNCERTAIN
-            await adopt(self.inner, "t-1", name="hero")
-            raise DestinationUnavailable("the reply was lost")
-
-    async def at_once(_: float) -> None:
-        """Do not wait."""
-
-    store = Frozen(LocalStore(tmp_path))
+    store = Frozen(LocalStore(tmp_path), a_person_adopts)
     record = await submit(store, client, CAT, name="hero", sleep=at_once)
     assert (record.state, record.task_id) == (RecordState.SUBMITTED, "t-1")
     assert posts(sandbox) == 0
@@ -71,21 +92,12 @@ async def test_a_task_that_was_adopted_while_we_seemed_dead_is_not_sent_over(
 async def test_a_claim_that_was_written_overtaken_and_written_again_is_in_the_index(
     tmp_path: Path, client: OctopusXClient, sandbox: Sandbox
 ) -> None:
-    class Overtaken(Around):
-        """The claim arrives, the reply to that does not; when we come back, another run took over and got no video."""
+    async def another_takes_over_and_gets_no_video(inner: VideoStore) -> None:
+        sandbox.add_fault(Fault("create_rate_limited"))
+        with pytest.raises(RateLimited):
+            await submit(inner, client, CAT, name="hero", on_uncertain="resubmit")
 
-        async def create(self, record: VideoRecord) -> Entry:
-            entry = await super().create(record)
-            assert (await settle_if_dead(self.inner, entry._replace(age=61))).state is RecordState.UNCERTAIN
-            sandbox.add_fault(Fault("create_rate_limited"))
-            with pytest.raises(RateLimited):
-                await submit(self.inner, client, CAT, name="hero", on_uncertain="resubmit")
-            raise DestinationUnavailable("the reply was lost")
-
-    async def at_once(_: float) -> None:
-        """Do not wait."""
-
-    store = Overtaken(LocalStore(tmp_path))
+    store = Frozen(LocalStore(tmp_path), another_takes_over_and_gets_no_video)
     record = await submit(store, client, CAT, name="hero", sleep=at_once)
     assert record.state is RecordState.SUBMITTED
     assert len({attempt.claim for attempt in (record, *record.earlier)}) == 3
@@ -167,27 +179,6 @@ async def test_a_record_that_was_removed_meanwhile_is_not_made_again(
     assert caught.value.task_id == sandbox.jobs[0].id
     assert "belongs to" not in str(caught.value)  # nobody has it
     assert await store.read("hero") is None
-
-
-async def test_a_claim_that_was_taken_for_dead_before_it_was_sent_is_sent(
-    tmp_path: Path, client: OctopusXClient, sandbox: Sandbox
-) -> None:
-    class Frozen(Around):
-        """The claim arrives, the reply to that does not; when we come back, another run takes us for dead."""
-
-        async def create(self, record: VideoRecord) -> Entry:
-            entry = await super().create(record)
-            assert (await settle_if_dead(self.inner, entry._replace(age=61))).state is RecordState.UNCERTAIN
-            raise DestinationUnavailable("the reply was lost")
-
-    async def at_once(_: float) -> None:
-        """Do not wait."""
-
-    store = Frozen(LocalStore(tmp_path))
-    record = await submit(store, client, CAT, name="hero", sleep=at_once)
-    assert (record.state, record.task_id, record.earlier) == (RecordState.SUBMITTED, sandbox.jobs[0].id, ())
-    assert [mark.claim async for mark in store.pending()] == [record.claim]
-    assert posts(sandbox) == 1
 
 
 async def test_an_id_gets_into_the_history_also_while_others_write_there(
