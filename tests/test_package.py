@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from prefect_octopusx import api, blocks, flows, sandbox, storage, tasks
+from prefect_octopusx import api, batches, blocks, flows, sandbox, storage, tasks
 
 ROOT = Path(__file__).parents[1]
-LAYERS = ["flows", "tasks", "blocks", "storage", "api"]  # top to bottom
+LAYERS = ["flows", "tasks", "blocks", "batches", "storage", "api"]  # top to bottom
 
 
 def imports(path: Path) -> set[str]:
@@ -47,6 +47,7 @@ def test_layers_import_downwards_only(layer: str) -> None:
     [
         ("api", {"prefect", "boto3", "botocore"}),
         ("storage", {"prefect", "httpx"}),
+        ("batches", {"prefect", "httpx", "boto3", "botocore"}),
         ("sandbox", {"prefect", "boto3", "prefect_octopusx.api", "prefect_octopusx.storage"}),
     ],
 )
@@ -68,6 +69,7 @@ PUBLIC = {
     "GatewayError GatewayUnreachable GrokRequest InvalidRequest JimengRequest KeyUsage ModelUnavailable NotSubmitted "
     "OctopusXClient OctopusXError QuotaExceeded RateLimited RemixRequest SoraRequest SubmissionUncertain TaskNotFound "
     "TaskState VeoRequest VideoFailed VideoRequest VideoTask VideoTimeout ViduRequest next_delay wait_until_final",
+    batches: "",
     blocks: "Destination LocalDestination OctopusXCredentials S3Destination resolve_credentials resolve_destination",
     storage: "Attempt DestinationError DestinationUnavailable Entry LocalStore NameTaken OnUncertain RecordConflict "
     "LEASE Mark RecordInvalid RecordNotWritten RecordState S3Options S3Store StoredVideo VideoRecord VideoStore "
