@@ -11,7 +11,7 @@ LAYERS := api batches blocks flows sandbox storage tasks
 # Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
 CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 
-.PHONY: demo test swift soak lint types wheel check clean
+.PHONY: demo test swift soak bench lint types wheel check clean
 
 demo: $(READY)
 	@$(CLEAN) $(BIN)/python deployments/demo.py $(if $(KEEP),--keep)
@@ -26,6 +26,11 @@ swift: $(SWIFT)
 # Much longer than the tests do: 300 videos by workers that are killed, and random lives of videos, new ones each time.
 soak: $(READY)
 	SOAK_NAMES=300 SOAK_EXAMPLES=1000 $(CLEAN) $(BIN)/python -m pytest tests/soak tests/storage/test_model.py
+
+# What a thousand videos in one process take, and five thousand that wait. About 20 minutes.
+bench: $(READY)
+	$(CLEAN) $(BIN)/python -m benchmarks.scale --videos 1000
+	$(CLEAN) $(BIN)/python -m benchmarks.scale --videos 5000 --waiting
 
 lint: $(READY)
 	$(BIN)/ruff check .

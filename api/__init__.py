@@ -32,6 +32,8 @@ from prefect_octopusx.api.requests import (
     VideoRequest,
     ViduRequest,
 )
+from prefect_octopusx.api.scheduler import RequestScheduler
+from prefect_octopusx.api.turns import Look
 from prefect_octopusx.api.usage import KeyUsage
 from prefect_octopusx.api.waiting import wait_until_final
 
@@ -53,6 +55,8 @@ __all__ = [
     # Waiting
     "wait_until_final",
     "next_delay",
+    "RequestScheduler",
+    "Look",
     # Errors
     "OctopusXError",
     "CredentialsMissing",

@@ -5,9 +5,18 @@ late by a fixed share of a job's age is equally annoying for short and long jobs
 progress comes in coarse steps, so it may move a look but is not trusted to move it far.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Self
 
-__all__ = ["OFF_PEAK_DEADLINE", "STANDARD_DEADLINE", "default_deadline", "next_delay"]
+__all__ = [
+    "OFF_PEAK_DEADLINE",
+    "STANDARD_DEADLINE",
+    "Likely",
+    "default_deadline",
+    "end_by_progress",
+    "likely_ready",
+    "next_delay",
+]
 
 STANDARD_DEADLINE = 3600.0
 """Seconds until a standard video is given up on (it may still be picked up later)."""
@@ -23,6 +32,54 @@ _JITTER = 0.1
 _TROUBLE_CEILING = 120.0
 # Seconds before which a family's videos are hardly ever ready; published timings, rounded down.
 _HARDLY_BEFORE = {"vidu": 30.0, "jimeng": 40.0, "veo": 90.0, "sora": 150.0, "grok": 90.0}
+_FEWEST = 3  # durations that tell something
+_MARGIN = 0.8  # A vendor that gets faster is noticed: looks begin before any video was ready lately.
+_LONGEST_HOLD = 120.0
+_SLOW = 1.6  # times the middle: by then nearly all are ready
+
+
+class Likely(NamedTuple):
+    """The ages, in seconds, at which a video is likely ready.
+
+    None are before `soonest`, half are by `middle`, nine of ten by `latest`.
+    """
+
+    soonest: float
+    middle: float
+    latest: float
+
+    @classmethod
+    def of(cls, durations: Collection[float]) -> Self | None:
+        """Return what some durations tell; None for fewer than three.
+
+        While many videos are in the making, those that are known are the quicker ones. So what three of four of them
+        took at most stands for the middle.
+        """
+        if len(durations) < _FEWEST:
+            return None
+        ordered = sorted(durations)
+        middle = ordered[len(ordered) * 3 // 4]
+        return cls(ordered[0], middle, _SLOW * middle)
+
+    def narrowed(self, end: float) -> Self:
+        """Return what is left of it where the progress speaks for the age `end`; progress is coarse."""
+        end = min(max(end, self.soonest), self.latest)
+        return type(self)(0.75 * end, end, max(1.25 * end, self.latest))
+
+    def between(self, since: float, now: float) -> float:
+        """Return how likely it became ready until `now`, from 0 to 1, if it was not ready at `since`."""
+        left = self._share_left(since)
+        return 1 - self._share_left(now) / left if left else 1.0
+
+    def _share_left(self, at: float) -> float:
+        soonest, middle, latest = self
+        if at <= soonest:
+            return 1.0
+        if at <= middle:
+            return 1 - 0.5 * (at - soonest) / (middle - soonest)
+        if at <= latest:
+            return 0.5 - 0.4 * (at - middle) / (latest - middle)
+        return 0.1 * (latest - soonest) / (at - soonest)  # some take many times as long
 
 
 def next_delay(
@@ -35,6 +92,7 @@ def next_delay(
     troubles: int = 0,
     retry_after: float | None = None,
     poll_interval: float | None = None,
+    usual: Likely | None = None,
 ) -> float:
     """Return the seconds to wait before the next look at a job.
 
@@ -47,16 +105,17 @@ def next_delay(
         troubles: How many looks in a row, up to now, got no answer.
         retry_after: Seconds that the server asked for; never undercut.
         poll_interval: Seconds between looks as the user wants them; wins over everything but `retry_after`.
+        usual: How long the family's videos took lately (`RequestScheduler.usual`); not for off-peak jobs.
 
     Raises:
         ValueError: `poll_interval` is not above 0.
     """
     floor = retry_after or 0.0
     if poll_interval is not None:
-        if poll_interval <= 0:
+        if not poll_interval > 0:
             raise ValueError(f"poll_interval: {poll_interval} is not a number of seconds above 0")
         return max(poll_interval, floor)
-    delay = _off_peak(age) if off_peak else _standard(age, family, steps)
+    delay = _off_peak(age) if off_peak else _standard(age, family, steps, usual)
     if troubles:
         delay = max(delay, min(_TROUBLE_CEILING, _REFRESH * 2**troubles))
     return max(delay * (1 - _JITTER + 2 * _JITTER * chance), floor)
@@ -67,24 +126,34 @@ def default_deadline(*, off_peak: bool) -> float:
     return OFF_PEAK_DEADLINE if off_peak else STANDARD_DEADLINE
 
 
-def _standard(age: float, family: str | None, steps: Sequence[tuple[float, float]]) -> float:
+def likely_ready(family: str, usual: Likely | None = None) -> Likely | None:
+    """Return the ages at which videos of a family are likely ready: as lately, else by published timings, if any."""
+    hardly_before = _HARDLY_BEFORE.get(family)
+    if usual is not None or hardly_before is None:
+        return usual
+    return Likely(hardly_before, 2 * hardly_before, 4 * hardly_before)
+
+
+def end_by_progress(steps: Sequence[tuple[float, float]]) -> float | None:
+    """Return the age at which a job ends if its progress goes on as it did; None until it has risen between looks."""
+    if len(steps) < 2:  # two points make a line
+        return None
+    (first_age, first), (last_age, last) = steps[0], steps[-1]
+    return last_age + (100 - last) * (last_age - first_age) / (last - first)
+
+
+def _standard(age: float, family: str | None, steps: Sequence[tuple[float, float]], usual: Likely | None) -> float:
     if age < _FIRST_LOOK:
         return _FIRST_LOOK
-    share = min(_CEILING, max(_REFRESH, age * _SHARE_OF_AGE))
-    left = _seconds_left(age, steps)
-    if left is not None and left > 0:  # an overdue job's progress tells nothing any more
-        return max(_REFRESH, min(left / 2, 2 * share, _CEILING))
-    hardly_before = _HARDLY_BEFORE.get(family or "", 0.0)
-    return max(share, min(hardly_before - age, 2 * _REFRESH))
+    held = min(_MARGIN * usual.soonest - age, _LONGEST_HOLD) if usual else 0.0
+    near_its_end = usual is not None and usual.soonest <= age <= usual.latest
+    share = min(_CEILING, max(_REFRESH, age * _SHARE_OF_AGE / (2 if near_its_end else 1)))
+    end = end_by_progress(steps)
+    if end is not None and end > age:  # an overdue job's progress tells nothing any more
+        return max(_REFRESH, min((end - age) / 2, 2 * share, _CEILING), held)
+    hardly_before = 0.0 if usual else _HARDLY_BEFORE.get(family or "", 0.0)
+    return max(share, min(hardly_before - age, 2 * _REFRESH), held)
 
 
 def _off_peak(age: float) -> float:
     return min(_OFF_PEAK_CEILING, max(_OFF_PEAK_FLOOR, age * _SHARE_OF_AGE))
-
-
-def _seconds_left(age: float, steps: Sequence[tuple[float, float]]) -> float | None:
-    """Extrapolate from the progress, below 0 once overdue; None until it has risen between looks."""
-    if len(steps) < 2:  # two points make a line
-        return None
-    (first_age, first), (last_age, last) = steps[0], steps[-1]
-    return last_age + (100 - last) * (last_age - first_age) / (last - first) - age

@@ -53,7 +53,9 @@ def main() -> int:
     return code
 
 
-def start_servers(home: Path, stack: contextlib.ExitStack) -> dict[str, str]:
+def start_servers(
+    home: Path, stack: contextlib.ExitStack, *, seconds_a_video: float = SECONDS_A_VIDEO
+) -> dict[str, str]:
     """Start gateway, S3 and Prefect side by side; return their addresses once all answer."""
     gateway_port, s3_port, prefect_port = free_ports(3)
     gateway, s3, prefect = (f"http://127.0.0.1:{port}" for port in (gateway_port, s3_port, prefect_port))
@@ -62,7 +64,7 @@ def start_servers(home: Path, stack: contextlib.ExitStack) -> dict[str, str]:
         "PREFECT_UI_API_URL": f"{prefect}/api",  # with a port of its own, the UI has to be told
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
-    sandbox = ["prefect_octopusx.sandbox", "--port", gateway_port, "--key", KEY, "--generation", str(SECONDS_A_VIDEO)]
+    sandbox = ["prefect_octopusx.sandbox", "--port", gateway_port, "--key", KEY, "--generation", str(seconds_a_video)]
     servers = [
         ("sandbox gateway", f"{gateway}/sandbox/health", sandbox, {}),
         ("S3 server", f"{s3}/moto-api/", ["moto.server", "-H", "127.0.0.1", "-p", s3_port], {}),

@@ -12,6 +12,8 @@ from prefect_octopusx.storage.errors import (
 )
 from prefect_octopusx.storage.journal import complete, current, fail, submit
 from prefect_octopusx.storage.local import LocalStore
+from prefect_octopusx.storage.locations import read_location
+from prefect_octopusx.storage.outlook import Outlook, Step, foresee
 from prefect_octopusx.storage.pending import pending_videos
 from prefect_octopusx.storage.records import LEASE, Attempt, RecordState, VideoRecord, check_name
 from prefect_octopusx.storage.s3 import S3Options, S3Store
@@ -34,6 +36,10 @@ __all__ = [
     "fail",
     "OnUncertain",
     "LEASE",
+    # What a run would do about a name
+    "foresee",
+    "Outlook",
+    "Step",
     # What a record's state means to who asks for its video
     "failure",
     "uncertain",
@@ -48,6 +54,7 @@ __all__ = [
     "S3Store",
     "S3Options",
     "LocalStore",
+    "read_location",
     # How a video gets there
     "save",
     "transfer",

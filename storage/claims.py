@@ -26,6 +26,9 @@ __all__ = [
     "Claimant",
     "OnUncertain",
     "OtherRun",
+    "check_state",
+    "is_replaceable",
+    "may_send",
     "refuse_foreign_video",
     "refuse_missing_video",
     "settle_if_dead",
@@ -130,7 +133,7 @@ class Claimant:
                 return await self._settled(entry)
             # Somebody took us for dead since. Nothing was sent yet, we know best.
             return await self._settled(await self._store.replace(entry, self._fresh(earlier=record.earlier)))
-        if not self._is_ours_to_replace(record):
+        if not is_replaceable(record, self._claim.digest):
             raise name_taken(record)
         if record.state is RecordState.SUBMITTING and self._other.lives(entry):
             if self._other.is_new:
@@ -143,7 +146,7 @@ class Claimant:
             return taken
         if record.state is RecordState.SUBMITTING:
             record = (await self._store.replace(entry, _lost(record))).record
-        await _check_state(self._store, record)
+        await check_state(self._store, record)
         return entry
 
     async def _settled(self, claimed: Entry) -> Entry:
@@ -160,22 +163,13 @@ class Claimant:
         """Return our claim as of now: its age counts from when it is written, not from when we began to wait."""
         return self._claim.model_copy(update={"claimed_at": datetime.fromtimestamp(self._clock(), UTC), **changes})
 
-    def _is_ours_to_replace(self, record: VideoRecord) -> bool:
-        """Tell whether the record is of this very request, or of another one that is over without a video."""
-        over = {RecordState.FAILED, RecordState.REFUSED, RecordState.RELEASED}
-        return record.digest == self._claim.digest or record.state in over
-
     def _may_send(self, record: VideoRecord) -> bool:
-        if record.state is RecordState.RELEASED:
-            return True
-        if record.state is RecordState.REFUSED and record.digest != self._claim.digest:
-            return True  # the request was changed; nothing was billed for the first
-        # A person's consent is for what was left behind before, not for each retry of the run that has it.
-        spent = {record.asked_by, *(attempt.asked_by for attempt in record.earlier)} - {None}
-        if self._claim.asked_by in spent:
-            return False
-        return (record.state in {RecordState.FAILED, RecordState.REFUSED} and self._retry_failed) or (
-            record.state in _UNDECIDED and self._on_uncertain == "resubmit"
+        return may_send(
+            record,
+            self._claim.digest,
+            asked_by=self._claim.asked_by,
+            on_uncertain=self._on_uncertain,
+            retry_failed=self._retry_failed,
         )
 
     async def _mark(self) -> None:
@@ -192,6 +186,29 @@ class Claimant:
         for mark in self._marks:
             if mark != but:
                 await unmark(self._store, self._claim.name, mark)
+
+
+def is_replaceable(record: VideoRecord, digest: str) -> bool:
+    """Tell whether a record is of this very request, or of another one that is over without a video."""
+    over = {RecordState.FAILED, RecordState.REFUSED, RecordState.RELEASED}
+    return record.digest == digest or record.state in over
+
+
+def may_send(
+    record: VideoRecord, digest: str, *, asked_by: str | None, on_uncertain: OnUncertain, retry_failed: bool
+) -> bool:
+    """Tell whether the request with this digest may be sent in place of what the record tells of."""
+    if record.state is RecordState.RELEASED:
+        return True
+    if record.state is RecordState.REFUSED and record.digest != digest:
+        return True  # the request was changed; nothing was billed for the first
+    # A person's consent is for what was left behind before, not for each retry of the run that has it.
+    spent = {record.asked_by, *(attempt.asked_by for attempt in record.earlier)} - {None}
+    if asked_by in spent:
+        return False
+    return (record.state in {RecordState.FAILED, RecordState.REFUSED} and retry_failed) or (
+        record.state in _UNDECIDED and on_uncertain == "resubmit"
+    )
 
 
 @dataclass
@@ -266,7 +283,8 @@ async def refuse_foreign_video(store: VideoStore, name: str) -> None:
     )
 
 
-async def _check_state(store: VideoStore, record: VideoRecord) -> None:
+async def check_state(store: VideoStore, record: VideoRecord) -> None:
+    """Raise what a record's state means to whoever asks for its video; nothing if it is submitted or stored."""
     if record.state in _UNDECIDED:
         raise uncertain(record)
     if record.state is RecordState.FAILED:

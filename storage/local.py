@@ -21,6 +21,7 @@ from prefect_octopusx.storage.local_files import (
     new_part,
     now_at,
     opened_folder,
+    overwrite,
     read,
     remove_parts,
     replace,
@@ -112,6 +113,17 @@ class LocalStore(VideoStore):
         """Remove the part files of the video and its record."""
         for path in (self._video(name), self._record(name)):
             await asyncio.to_thread(remove_parts, path)
+
+    async def read_file(self, name: str) -> bytes | None:
+        """Return a file that lies beside the videos, None where there is none."""
+        found = await asyncio.to_thread(read, self.folder / check_name(name))
+        return found[0] if found else None
+
+    async def write_file(self, name: str, data: bytes) -> str:
+        """Write such a file, whole, in place of an earlier one; return its path."""
+        path = self.folder / check_name(name)
+        await asyncio.to_thread(overwrite, path, data)
+        return str(path)
 
     @asynccontextmanager
     async def writer(self, name: str) -> AsyncIterator[VideoWriter]:

@@ -23,6 +23,7 @@ __all__ = [
     "new_part",
     "now_at",
     "opened_folder",
+    "overwrite",
     "read",
     "remove_parts",
     "replace",
@@ -109,6 +110,16 @@ def replace(path: Path, version: str, data: bytes) -> None:
                     os.fsync(folder)
         except FileNotFoundError:
             raise RecordConflict(f"{path} is gone: somebody else removed it meanwhile. Read it again.") from None
+
+
+def overwrite(path: Path, data: bytes) -> None:
+    """Write a file, whole and down to the disk, whatever lay there."""
+    with explaining(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _written(path, data) as part:
+            part.replace(path)
+            with opened_folder(path.parent) as folder:
+                os.fsync(folder)
 
 
 def new_part(path: Path) -> tuple[Path, BinaryIO]:

@@ -100,6 +100,25 @@ class S3Store(VideoStore):
         """Abort every unfinished upload of the video."""
         await asyncio.to_thread(self._abort_uploads, self._video(name))
 
+    async def read_file(self, name: str) -> bytes | None:
+        """Return an object that lies beside the videos, None where there is none."""
+        return await self.read_object(self.options.key(check_name(name), ""))
+
+    async def read_object(self, key: str, *, most: int | None = None) -> bytes | None:
+        """Return an object of the bucket, None where there is none.
+
+        Raises:
+            DestinationError: It has more than `most` bytes.
+        """
+        stored = await asyncio.to_thread(self._get, key, most)
+        return stored.data if stored else None
+
+    async def write_file(self, name: str, data: bytes) -> str:
+        """Write such an object, in place of an earlier one; return its address."""
+        key = self.options.key(check_name(name), "")
+        await asyncio.to_thread(self._put_file, key, data)
+        return self._address(key)
+
     @asynccontextmanager
     async def writer(self, name: str) -> AsyncIterator[VideoWriter]:
         """Open the video for writing. A cancellation waits for the parts on their way, then aborts the upload."""
@@ -136,7 +155,7 @@ class S3Store(VideoStore):
                         ) from None
             return self._made
 
-    def _get(self, key: str) -> "_Stored | None":
+    def _get(self, key: str, most: int | None = None) -> "_Stored | None":
         """Return an object, None if there is none."""
         client = self._client("GetObject", key)
         with explaining(self.options, "GetObject", key):
@@ -145,6 +164,8 @@ class S3Store(VideoStore):
             except client.exceptions.NoSuchKey:
                 return None
             with closing(reply["Body"]) as body:
+                if most is not None and reply["ContentLength"] > most:
+                    raise DestinationError(f"{self._address(key)} is larger than {most} bytes.")
                 return _Stored(body.read(), reply["ETag"], _age(reply["LastModified"], reply))
 
     def _digest(self, key: str) -> tuple[int, str]:
@@ -231,6 +252,13 @@ class S3Store(VideoStore):
             )
         return Entry(record, reply["ETag"])
 
+    def _put_file(self, key: str, data: bytes) -> None:
+        client = self._client("PutObject", key)
+        with explaining(self.options, "PutObject", key):
+            client.put_object(
+                Bucket=self.options.bucket, Key=key, Body=data, ContentType=_kind(key), **self._of_small(data)
+            )
+
     def _conflict(self, key: str) -> RecordConflict:
         return RecordConflict(f"{self._address(key)} was written or removed by somebody else first. Read it again.")
 
@@ -280,6 +308,10 @@ class S3Store(VideoStore):
                             client.abort_multipart_upload(
                                 Bucket=self.options.bucket, Key=key, UploadId=upload["UploadId"]
                             )
+
+
+def _kind(key: str) -> str:
+    return "application/jsonl" if key.endswith(".jsonl") else "application/octet-stream"
 
 
 class _Stored(NamedTuple):

@@ -110,5 +110,13 @@ class VideoStore(ABC):
         """
 
     @abstractmethod
+    async def read_file(self, name: str) -> bytes | None:
+        """Return a file that lies beside the videos, such as `launch-results.jsonl`; None where there is none."""
+
+    @abstractmethod
+    async def write_file(self, name: str, data: bytes) -> str:
+        """Write such a file, whole, in place of an earlier one; return its address."""
+
+    @abstractmethod
     def writer(self, name: str) -> AbstractAsyncContextManager[VideoWriter]:
         """Open the video for writing. Leaving the context without `commit` leaves nothing behind."""

@@ -1,9 +1,12 @@
 """Prefect tasks with native retries, one step of a video's way each."""
 
 from prefect_octopusx.tasks.adopt_task import adopt_task
+from prefect_octopusx.tasks.batch import Batch
 from prefect_octopusx.tasks.create_video import create_video
 from prefect_octopusx.tasks.download_video import download_video
 from prefect_octopusx.tasks.find_pending import PendingVideo, find_pending
+from prefect_octopusx.tasks.make_video import make_video
+from prefect_octopusx.tasks.plan_videos import plan_videos
 from prefect_octopusx.tasks.query_video import query_video
 from prefect_octopusx.tasks.save_video import save_video
 from prefect_octopusx.tasks.upload_video import upload_video
@@ -14,6 +17,10 @@ __all__ = [
     "create_video",
     "wait_for_video",
     "save_video",
+    # Many at once
+    "Batch",
+    "plan_videos",
+    "make_video",
     # Beside it
     "adopt_task",
     "find_pending",

@@ -1,15 +1,18 @@
 """Submitting a video, once."""
 
+from functools import partial
+
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
-from prefect_octopusx.api import SubmissionUncertain, VideoRequest
+from prefect_octopusx.api import VideoRequest
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
-from prefect_octopusx.storage import LEASE, OnUncertain, VideoRecord, submit
+from prefect_octopusx.storage import LEASE, OnUncertain, VideoRecord
+from prefect_octopusx.tasks.limits import shared_limits
 from prefect_octopusx.tasks.retries import resend_is_safe
-from prefect_octopusx.tasks.runs import flow_run_id, top_run_id
-from prefect_octopusx.tasks.uncertainty import show_uncertain
+from prefect_octopusx.tasks.runs import top_run_id
+from prefect_octopusx.tasks.steps import submit_video
 
 __all__ = ["create_video"]
 
@@ -70,19 +73,15 @@ async def create_video(
     logger = get_run_logger()
     store = await (await resolve_destination(destination)).store()
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
-        try:
-            return await submit(
-                store,
-                client,
-                request,
-                name=name,
-                flow_run_id=flow_run_id(),
-                on_uncertain=on_uncertain,
-                retry_failed=retry_failed,
-                asked_by=asked_by,
-                lease=lease,
-                logger=logger,
-            )
-        except SubmissionUncertain:
-            await show_uncertain(store, name, logger)
-            raise
+        return await submit_video(
+            store,
+            client,
+            request,
+            name=name,
+            on_uncertain=on_uncertain,
+            retry_failed=retry_failed,
+            asked_by=asked_by,
+            lease=lease,
+            turn=partial(await shared_limits(logger), "create"),
+            logger=logger,
+        )

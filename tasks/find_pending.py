@@ -2,10 +2,7 @@
 
 import asyncio
 import logging
-import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from prefect import get_run_logger, task
@@ -16,6 +13,7 @@ from prefect_octopusx.api import (
     OctopusXClient,
     OctopusXError,
     RateLimited,
+    RequestScheduler,
     TaskNotFound,
     TaskState,
     VideoTask,
@@ -36,8 +34,6 @@ from prefect_octopusx.tasks.retries import FREE_STEP
 
 __all__ = ["PendingVideo", "find_pending"]
 
-_AT_ONCE = 8
-_BUSY = 20.0  # seconds to leave a gateway alone that says 429 without `Retry-After`
 _MOST_429 = 5
 
 
@@ -74,12 +70,11 @@ async def find_pending(
     Raises:
         AuthenticationError: The key is not accepted.
         DestinationError: The destination can't be used.
+        ValueError: `requests_per_minute` is not above 0.
     """
-    if requests_per_minute <= 0:
-        raise ValueError(f"requests_per_minute: {requests_per_minute} is not above 0.")
+    scheduler = RequestScheduler(requests_per_minute)
     logger = get_run_logger()
     store = await (await resolve_destination(destination)).store()
-    gate = _Gate(60.0 / requests_per_minute)
 
     async def look(client: OctopusXClient, entry: Entry) -> PendingVideo:
         try:
@@ -95,7 +90,7 @@ async def find_pending(
         if entry.record.state is not RecordState.SUBMITTED:
             record = await settle_if_dead(store, entry)
             return PendingVideo(record, None, _UNDECIDED[record.state])
-        found = await _ask(client, gate, entry.record, logger)
+        found = await _ask(client, scheduler, entry.record, logger)
         if found.task is None or found.task.state is not TaskState.FAILED:
             return found
         try:
@@ -122,14 +117,17 @@ _UNDECIDED = {
 
 
 async def _ask(
-    client: OctopusXClient, gate: "_Gate", record: VideoRecord, logger: "logging.Logger | logging.LoggerAdapter[Any]"
+    client: OctopusXClient,
+    scheduler: RequestScheduler,
+    record: VideoRecord,
+    logger: "logging.Logger | logging.LoggerAdapter[Any]",
 ) -> PendingVideo:
     for _ in range(_MOST_429):
         try:
-            async with gate.turn():
+            async with scheduler.look_turn():
                 task = await client.query_video(record.task_id or "", alt_ids=record.alt_ids)
         except RateLimited as error:
-            gate.close(error.retry_after or _BUSY)
+            scheduler.slow_down(error.retry_after)
         except (AuthenticationError, AccessDenied):
             raise
         except OctopusXError as error:
@@ -140,39 +138,3 @@ async def _ask(
             progress = f", {task.progress:.0f} %" if task.progress is not None and not task.final else ""
             return PendingVideo(record, task, f"{task.state}{progress}")
     return PendingVideo(record, None, "not asked: the gateway is too busy")
-
-
-class _Gate:
-    """Lets a request through every so many seconds, and only so many at a time.
-
-    Args:
-        interval: Seconds.
-        clock: Returns seconds.
-        sleep: Waits some seconds.
-    """
-
-    def __init__(
-        self,
-        interval: float,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._interval = interval
-        self._clock = clock
-        self._sleep = sleep
-        self._next = 0.0
-        self._seats = asyncio.Semaphore(_AT_ONCE)
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn, and keep a seat for its time."""
-        async with self._seats:
-            while (wait := self._next - self._clock()) > 0:
-                await self._sleep(wait)
-            self._next = self._clock() + self._interval
-            yield
-
-    def close(self, seconds: float) -> None:
-        """Let nothing through for some seconds."""
-        self._next = max(self._next, self._clock() + seconds)

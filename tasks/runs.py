@@ -1,13 +1,24 @@
 """What tasks and flows need to know of the run they are in."""
 
 import time
+from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from prefect import get_client
-from prefect.client.schemas.objects import FlowRun, TaskRunResult
+from prefect.client.schemas.objects import FlowRun, TaskRun, TaskRunResult
 from prefect.context import FlowRunContext, TaskRunContext
 
-__all__ = ["attempt", "flow_run_id", "retries_are_left", "started_at", "task_run_id", "top_run_id"]
+__all__ = [
+    "RunTimes",
+    "attempt",
+    "flow_run_id",
+    "retries_are_left",
+    "run_times",
+    "started_at",
+    "task_run_id",
+    "top_run_id",
+]
 
 
 def flow_run_id() -> str | None:
@@ -28,6 +39,31 @@ async def top_run_id() -> str | None:
             if isinstance(around, TaskRunResult):
                 return str(around.id)
         return str(task.task_run.id)
+    run = await _top_flow_run()
+    return str(run.id) if run else None
+
+
+class RunTimes(NamedTuple):
+    """When the run at the top was to start, and by how many seconds it started too late. Its retries change neither."""
+
+    scheduled: datetime
+    lateness: float
+
+
+async def run_times() -> RunTimes:
+    """Return the times of the run at the top of the flows and tasks around this code; now, where there is none."""
+    task = TaskRunContext.get()
+    run: FlowRun | TaskRun | None = await _top_flow_run()
+    if task is not None and task.task_run.flow_run_id is None:
+        run = task.task_run
+    now = datetime.now(UTC)
+    if run is None or run.expected_start_time is None:
+        return RunTimes(now, 0.0)
+    began = run.start_time or now
+    return RunTimes(run.expected_start_time, max(0.0, (began - run.expected_start_time).total_seconds()))
+
+
+async def _top_flow_run() -> FlowRun | None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return None
@@ -38,7 +74,7 @@ async def top_run_id() -> str | None:
             if parent_task.flow_run_id is None:
                 break
             run = await client.read_flow_run(parent_task.flow_run_id)
-    return str(run.id)
+    return run
 
 
 def retries_are_left() -> bool:

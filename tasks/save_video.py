@@ -3,12 +3,11 @@
 from prefect import get_run_logger, task
 
 from prefect_octopusx.api import VideoTask
-from prefect_octopusx.api.download import VideoStream
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
-from prefect_octopusx.storage import RecordState, VideoRecord, current, save
-from prefect_octopusx.tasks.fetching import fetch_video, paid_for
+from prefect_octopusx.storage import VideoRecord
 from prefect_octopusx.tasks.retries import FREE_STEP
 from prefect_octopusx.tasks.runs import attempt
+from prefect_octopusx.tasks.steps import store_video
 
 __all__ = ["save_video"]
 
@@ -46,17 +45,5 @@ async def save_video(
     """
     logger = get_run_logger()
     store = await (await resolve_destination(destination)).store()
-
-    async def to_destination(video: VideoStream) -> VideoRecord:
-        return await save(
-            store, record, video.chunks, declared_length=video.declared_length, content_type=video.content_type
-        )
-
-    with paid_for(record):
-        known = (await current(store, record)).record
-        if known.state is RecordState.COMPLETED:
-            return known  # another run was quicker, or an earlier attempt ended after its last write
-        async with (await resolve_credentials(credentials)).client(logger=logger) as client:
-            saved = await fetch_video(client, record, task=task if attempt() == 1 else None, deliver=to_destination)
-    logger.info("%s: stored %s, %d bytes, sha256 %s", saved.name, saved.uri, saved.size, saved.sha256)
-    return saved
+    async with (await resolve_credentials(credentials)).client(logger=logger) as client:
+        return await store_video(store, client, record, task if attempt() == 1 else None, logger=logger)

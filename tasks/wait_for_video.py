@@ -5,12 +5,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 from prefect.tasks import exponential_backoff
 
-from prefect_octopusx.api import TaskNotFound, TaskState, VideoFailed, VideoTask, VideoTimeout, wait_until_final
+from prefect_octopusx.api import TaskState, VideoFailed, VideoTask
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
 from prefect_octopusx.storage import VideoRecord, fail, failure
 from prefect_octopusx.tasks.progress import Progress, artifact_key
 from prefect_octopusx.tasks.retries import retry_helps
 from prefect_octopusx.tasks.runs import started_at
+from prefect_octopusx.tasks.steps import watch_video
 
 __all__ = ["wait_for_video"]
 
@@ -62,36 +63,15 @@ async def wait_for_video(
     submitted_at = record.submitted_at.timestamp() if record and record.submitted_at else started_at()
     progress = Progress(artifact_key(name), f"{name} ({record.model})" if record else name, logger)
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
-        try:
-            task = await wait_until_final(
-                client,
-                task_id,
-                alt_ids=record.alt_ids if record else (),
-                submitted_at=submitted_at,
-                family=record.family if record else None,
-                off_peak=record.off_peak if record else False,
-                poll_interval=poll_interval,
-                deadline=deadline,
-                on_change=progress.show,
-                logger=logger,
-            )
-        except TaskNotFound as error:
-            if record is None:
-                raise
-            raise TaskNotFound(
-                f"{error.args[0]}. The gateway may have lost it, or the key is of another account: run again with the "
-                f"right key. To give it up and pay for a new video, remove {name}.json from the destination, or use "
-                "another name",
-                status=error.status,
-                code=error.code,
-                request_id=error.request_id,
-                task_id=task_id,
-            ) from None
-        except VideoTimeout as error:
-            same = f"run the same request under the name {name!r}" if record else "wait for this task id"
-            raise VideoTimeout(
-                f"{error.args[0]}. To pick it up, {same} again, with a longer `deadline`", task_id=task_id
-            ) from None
+        task = await watch_video(
+            client,
+            video,
+            submitted_at=submitted_at,
+            poll_interval=poll_interval,
+            deadline=deadline,
+            on_change=progress.show,
+            logger=logger,
+        )
     if task.state is not TaskState.FAILED:
         return task
     if record is None:

@@ -66,18 +66,22 @@ def test_nothing_comes_from_prefects_private_parts() -> None:
 
 PUBLIC = {
     api: "AccessDenied AuthenticationError CredentialsMissing CustomRequest DownloadError EndpointNotFound "
-    "GatewayError GatewayUnreachable GrokRequest InvalidRequest JimengRequest KeyUsage ModelUnavailable NotSubmitted "
-    "OctopusXClient OctopusXError QuotaExceeded RateLimited RemixRequest SoraRequest SubmissionUncertain TaskNotFound "
-    "TaskState VeoRequest VideoFailed VideoRequest VideoTask VideoTimeout ViduRequest next_delay wait_until_final",
-    batches: "",
+    "GatewayError GatewayUnreachable GrokRequest InvalidRequest JimengRequest KeyUsage Look ModelUnavailable "
+    "NotSubmitted OctopusXClient OctopusXError QuotaExceeded RateLimited RemixRequest RequestScheduler "
+    "SoraRequest SubmissionUncertain TaskNotFound TaskState VeoRequest VideoFailed VideoRequest VideoTask "
+    "VideoTimeout ViduRequest next_delay wait_until_final",
+    batches: "BatchFailed BatchResult CalendarRow Due DueVideos Fault Manifest ManifestError PlannedVideo "
+    "ResultsInvalid Row Tick VideoItem VideoResult Weekday check_rotation due_at due_videos hold_back named_items "
+    "read_manifest read_results results_file write_results zone_named",
     blocks: "Destination LocalDestination OctopusXCredentials S3Destination resolve_credentials resolve_destination",
-    storage: "Attempt DestinationError DestinationUnavailable Entry LocalStore NameTaken OnUncertain RecordConflict "
-    "LEASE Mark RecordInvalid RecordNotWritten RecordState S3Options S3Store StoredVideo VideoRecord VideoStore "
-    "VideoWriter adopt check_name complete current fail failure pending_videos save settle_if_dead submit transfer "
-    "uncertain",
-    tasks: "PendingVideo adopt_task create_video download_video find_pending query_video save_video upload_video "
-    "wait_for_video",
-    flows: "CollectedVideo adopt_video collect_videos generate_video",
+    storage: "Attempt DestinationError DestinationUnavailable Entry LEASE LocalStore Mark NameTaken OnUncertain "
+    "Outlook RecordConflict RecordInvalid RecordNotWritten RecordState S3Options S3Store Step StoredVideo VideoRecord "
+    "VideoStore VideoWriter adopt check_name complete current fail failure foresee pending_videos read_location "
+    "save settle_if_dead submit transfer uncertain",
+    tasks: "Batch PendingVideo adopt_task create_video download_video find_pending make_video plan_videos query_video "
+    "save_video upload_video wait_for_video",
+    flows: "CollectedVideo adopt_video collect_videos generate_due_videos generate_video generate_videos "
+    "redrive_videos",
     sandbox: "Fault Sandbox SandboxSettings create_app",
 }
 
@@ -88,7 +92,7 @@ def test_public_names(package: object) -> None:
     assert sorted(names) == sorted(PUBLIC[package].split())  # type: ignore[index] # one of those above
     for name in names:
         thing = getattr(package, name)
-        assert name in {"VideoRequest", "Destination", "OnUncertain", "LEASE"} or thing.__doc__, (
+        assert name in {"VideoRequest", "Destination", "OnUncertain", "LEASE", "Weekday"} or thing.__doc__, (
             f"{name} has no docstring"
         )
 

@@ -111,6 +111,19 @@ class RequestBase(BaseModel):
             for name, value in body.items()
         }
 
+    def restorable(self) -> dict[str, Any] | None:
+        """Return the fields from which this request can be made again; None if some of it may not be kept.
+
+        Inline and local pictures may not, nor URLs with a query, which may be signed.
+
+        Raises:
+            OSError: A local picture is gone or cannot be read.
+        """
+        if self.recorded() != self._sent(str):
+            return None
+        fields = {name: value for name, value in self if value is not None}
+        return fields | {name: list(value) for name, value in fields.items() if isinstance(value, tuple)}
+
     def warnings(self) -> tuple[str, ...]:
         """Return what soft rules find: one sentence a finding, each naming its field.
 

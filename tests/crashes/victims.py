@@ -21,9 +21,9 @@ from uuid import UUID
 import boto3  # noqa: F401 - so that the forked need not import it
 import prefect.engine
 
-from prefect_octopusx.api import ViduRequest
+from prefect_octopusx.api import VideoRequest, ViduRequest
 from prefect_octopusx.blocks import LocalDestination, S3Destination
-from prefect_octopusx.flows import generate_video
+from prefect_octopusx.flows import generate_video, generate_videos
 from tests.crashes.events import Watch
 
 __all__ = ["CAT", "LEASE", "Job", "Victim"]
@@ -48,6 +48,7 @@ class Job:
             place of as the process in which a worker or `flow.serve` has it executed.
         watch: Counts its steps in a folder, and may end it at one.
         options: Other arguments of the flow, for a script.
+        batch: The videos to make instead of `hero`, for a script.
     """
 
     destination: S3Destination | LocalDestination
@@ -56,13 +57,16 @@ class Job:
     supervised: bool = False
     watch: Watch | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    batch: Mapping[str, VideoRequest] = field(default_factory=dict)
 
     def do(self) -> None:
         """Do it, in this process."""
         os.environ |= self.environment
         if self.watch:
             self.watch.begin()
-        if self.flow_run_id is None:
+        if self.batch:
+            asyncio.run(generate_videos(requests=self.batch, destination=self.destination, **self.options))
+        elif self.flow_run_id is None:
             asyncio.run(generate_video(CAT, name="hero", destination=self.destination, **self.options))
         elif self.supervised:
             sys.argv = ["prefect", "flow-run", "execute", str(self.flow_run_id)]
@@ -99,6 +103,11 @@ class Victim:
         """Send it a signal."""
         assert self._process.pid
         os.kill(self._process.pid, number)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return not self._process.is_alive()
 
     async def end(self) -> int:
         """Wait until it has ended, and return how: its exit code, or the signal that killed it, negative."""

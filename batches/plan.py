@@ -1,0 +1,50 @@
+"""What a run is going to do about each video, and what it holds back to spare money."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from prefect_octopusx.batches.rows import VideoItem
+from prefect_octopusx.storage.outlook import Outlook, Step
+
+__all__ = ["PlannedVideo", "hold_back"]
+
+_PAYS = {Step.CREATE, Step.FOLLOW}  # who follows another run sends the create if that one's does not get through
+
+
+class PlannedVideo(NamedTuple):
+    """A video, what is known of it, and what is to be done."""
+
+    item: VideoItem
+    outlook: Outlook
+    held: str | None = None
+    """Why it is not created in this run, although it could be."""
+
+    @property
+    def may_pay(self) -> bool:
+        """Whether this run may send a create for it."""
+        return self.outlook.step in _PAYS and self.held is None
+
+    @property
+    def is_worked_on(self) -> bool:
+        """Whether there is anything to do for this run."""
+        return self.may_pay or self.outlook.step is Step.RESUME
+
+
+def hold_back(
+    planned: Iterable[PlannedVideo], *, max_new_videos: int | None = None, why: str | None = None
+) -> list[PlannedVideo]:
+    """Return the plan with no more than `max_new_videos` creates, the first ones; with `why`, with none at all.
+
+    What is in the making goes on in any case: it is paid for.
+    """
+    left, kept = max_new_videos, []
+    for video in planned:
+        held = None
+        if video.may_pay:
+            if why is not None:
+                held = why
+            elif left is not None:
+                held = f"max_new_videos: this run may create {max_new_videos} more" if left <= 0 else None
+                left -= 1
+        kept.append(video._replace(held=held or video.held))
+    return kept

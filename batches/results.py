@@ -1,0 +1,191 @@
+"""What became of each video of a batch, and the file that keeps it: `NAME-results.jsonl`, a line a video."""
+
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from prefect_octopusx.api.errors import OctopusXError
+from prefect_octopusx.batches.rows import VideoItem
+from prefect_octopusx.storage.records import VideoRecord
+
+__all__ = [
+    "BatchFailed",
+    "BatchResult",
+    "ResultState",
+    "ResultsInvalid",
+    "VideoResult",
+    "read_results",
+    "results_file",
+    "write_results",
+]
+
+ResultState = Literal[
+    "completed", "submitted", "submitting", "uncertain", "failed", "refused", "released", "not_created"
+]
+
+
+class VideoResult(BaseModel):
+    """A line of a results manifest: how a video stands, and what it was asked for with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    state: ResultState = Field(description="The record's state; `not_created` where this batch has no record of it.")
+    uri: str | None = None
+    bytes: int | None = None
+    sha256: str | None = Field(default=None, description="Of the whole file, in hex.")
+    seconds: float | None = Field(default=None, description="From the submission until it was stored.")
+    attempts: int = Field(default=0, description="Creates under this name, those that did not get through included.")
+    error: str | None = Field(default=None, description="Why it is not stored.")
+    task_id: str | None = None
+    model: str
+    request: dict[str, Any] | None = Field(
+        default=None,
+        description="The request, to make it again. Null where it may not be kept: inline and local pictures, and "
+        "URLs with a query.",
+    )
+    place: str = Field(default="", description="Where it stands in the manifest.")
+    held: bool = Field(default=False, description="Whether it is not created only because a money guard held it back.")
+
+    @classmethod
+    def of(
+        cls, item: VideoItem, record: VideoRecord | None, *, error: Exception | str | None = None, held: bool = False
+    ) -> Self:
+        """Return the result of a video, by its record (None: it has none) and by what went wrong."""
+        request = None
+        with suppress(OSError):  # a local picture is gone
+            request = item.request.restorable()
+        return cls(
+            name=item.name,
+            state=record.state.value if record else "not_created",
+            model=item.request.model,
+            place=item.place,
+            request=request,
+            error=str(error) if error else None,
+            held=held,
+            **(_of_record(record) if record else {}),
+        )
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the video is at the destination."""
+        return self.state == "completed" and self.error is None
+
+    def item(self) -> VideoItem:
+        """Return the video to ask for again.
+
+        Raises:
+            ResultsInvalid: The request could not be kept.
+        """
+        if self.request is None:
+            raise ResultsInvalid(
+                f"{self.name}: its request could not be kept (an inline or local picture, or a URL with a query). Run "
+                '`generate_videos` with the manifest itself and `retry_failed=True`, or `on_uncertain="resubmit"`'
+            )
+        return VideoItem.model_validate({"name": self.name, "request": self.request, "place": self.place})
+
+
+class BatchResult(BaseModel):
+    """What became of a batch."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    results: tuple[VideoResult, ...]
+    created: int = Field(default=0, description="Creates that this run sent and that were accepted.")
+    plan: str | None = Field(default=None, description="What a run would do; of a dry run only.")
+    too_late: bool = Field(default=False, description="Whether the run started too late after its time to create any.")
+    used: float | None = Field(
+        default=None,
+        description="What the key used meanwhile, in the gateway's units, all its users together; null if not known.",
+    )
+    uri: str | None = Field(default=None, description="Where the results manifest is.")
+
+    @property
+    def stored(self) -> int:
+        """How many videos are at the destination."""
+        return sum(result.is_stored for result in self.results)
+
+    @property
+    def held(self) -> int:
+        """How many were held back by one of the money guards."""
+        return sum(result.held for result in self.results)
+
+    @property
+    def failed(self) -> int:
+        """How many are neither stored nor held back."""
+        return len(self.results) - self.stored - self.held
+
+    @property
+    def failed_ratio(self) -> float:
+        """The share of the failed ones among those that were not held back, from 0 to 1."""
+        tried = len(self.results) - self.held
+        return self.failed / tried if tried else 0.0
+
+    def summary(self) -> str:
+        """Return it in a sentence or two."""
+        if self.plan:
+            return self.plan
+        counts = Counter(result.state for result in self.results if not result.is_stored)
+        parts = [f"{self.stored} of {len(self.results)} videos stored"]
+        parts += [f"{count} {state.replace('_', ' ')}" for state, count in counts.items()]
+        text = f"{', '.join(parts)}; {self.created} created in this run"
+        text += f", {self.held} held back" if self.held else ""
+        text += f"; the key used {self.used:,.0f} units meanwhile" if self.used is not None else ""
+        return f"{text}. Results: {self.uri}." if self.uri else f"{text}."
+
+
+class BatchFailed(OctopusXError):
+    """More videos of a batch failed than was allowed. The message has the figures, and where the results are."""
+
+
+class ResultsInvalid(OctopusXError):
+    """A results manifest can't be read, or does not hold what is asked of it."""
+
+
+def results_file(batch: str) -> str:
+    """Return the name of a batch's results at the destination."""
+    return f"{batch}-results.jsonl"
+
+
+def write_results(results: Iterable[VideoResult]) -> bytes:
+    """Return the results as JSON Lines, in UTF-8."""
+    return b"".join(result.model_dump_json(exclude_defaults=True).encode() + b"\n" for result in results)
+
+
+def read_results(data: bytes, *, where: str) -> list[VideoResult]:
+    """Read a results manifest.
+
+    Raises:
+        ResultsInvalid: It is none; the message names the line.
+    """
+    results = []
+    for number, line in enumerate(data.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            results.append(VideoResult.model_validate_json(line))
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            field = ".".join(map(str, problem["loc"]))
+            raise ResultsInvalid(f"{where}, line {number}: {field}: {problem['msg']}") from None
+    if not results:
+        raise ResultsInvalid(f"{where} holds no results.")
+    return results
+
+
+def _of_record(record: VideoRecord) -> dict[str, Any]:
+    seconds = None
+    if record.submitted_at and record.completed_at:
+        seconds = round((record.completed_at - record.submitted_at).total_seconds(), 3)
+    return {
+        "uri": record.uri,
+        "bytes": record.size,
+        "sha256": record.sha256,
+        "seconds": seconds,
+        "attempts": len(record.earlier) + 1,
+        "task_id": record.task_id,
+    }

@@ -1,0 +1,158 @@
+"""The content calendar: on each tick of a schedule, make what is due and not yet made."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from prefect_octopusx.batches import BatchResult, Weekday, due_videos, zone_named
+from prefect_octopusx.blocks import (
+    Destination,
+    LocalDestination,
+    OctopusXCredentials,
+    S3Destination,
+    resolve_destination,
+)
+from prefect_octopusx.flows.batch_run import finished, run_batch
+from prefect_octopusx.flows.manifests import Location, Timezone, load_manifest, scheduled_in
+from prefect_octopusx.flows.options import (
+    BatchOptions,
+    Lease,
+    MaxInFlight,
+    MaxNewVideos,
+    Positive,
+    Ratio,
+    RequestsPerMinute,
+    Transfers,
+)
+from prefect_octopusx.storage import LEASE, OnUncertain, RecordState, check_name
+
+__all__ = ["generate_due_videos"]
+
+_LOOKS_BACK = 20  # rows; what is longer ago is a person's business no more
+Days = Annotated[int, Field(ge=0, le=366)]
+
+
+def _run_name() -> str:
+    parameters = flow_run.parameters
+    return f"{parameters.get('name') or Path(str(parameters['manifest'])).stem} (due)"
+
+
+@flow(name="generate-due-videos", flow_run_name=_run_name)
+async def generate_due_videos(
+    manifest: Location,
+    destination: S3Destination | LocalDestination | None = None,
+    credentials: OctopusXCredentials | None = None,
+    timezone: Timezone = "UTC",
+    look_ahead_days: Days = 0,
+    catch_up_days: Days | None = None,
+    weekdays: list[Weekday] | None = None,
+    name: str | None = None,
+    defaults: dict[str, Any] | None = None,
+    dry_run: bool = False,
+    max_new_videos: MaxNewVideos | None = None,
+    max_lateness: Positive | None = 86_400.0,
+    fail_if_failed_ratio: Ratio = 0.0,
+    max_in_flight: MaxInFlight = 100,
+    requests_per_minute: RequestsPerMinute = 120.0,
+    transfers: Transfers = 4,
+    on_uncertain: OnUncertain = "stop",
+    retry_failed: bool = False,
+    poll_interval: Positive | None = None,
+    deadline: Positive | None = None,
+    lease: Lease = LEASE,
+    scheduled: datetime | None = None,
+) -> BatchResult:
+    """Make what is due now, by a manifest with dates or a rotation without. For schedules.
+
+    With dates, each row is made once, at its date. Without, each day takes the next row, and the names tell the days
+    apart by `{date}`. The same tick run twice makes nothing twice: the names are the same, and so are the videos.
+
+    Args:
+        manifest: The calendar: a path or `s3://bucket/key`. Docs: Calendar.
+        destination: Where to. Left out, the saved block `s3-destination/default`, else the folder `videos`.
+        credentials: The API key; found as in `generate_video`.
+        timezone: The zone of the calendar's dates, such as Europe/Berlin; best the one of the schedule.
+        look_ahead_days: How many days ahead to make videos, so that they are there in time.
+        catch_up_days: How many days back to make what is missing: 1 by default with dates, 0 for a rotation. What is
+            older is reported, not made.
+        weekdays: The days that a rotation has videos for; all by default.
+        name: The batch's name; by default the manifest's, with the date: `NAME-2026-12-01-results.jsonl`.
+        defaults: Fields for all rows that do not give them.
+        dry_run: Only say what would be done.
+        max_new_videos: How many creates this run may send at most.
+        max_lateness: Seconds; a run that starts later than that after its scheduled time creates nothing, so that a
+            worker that was away does not bill all that it missed. A day by default; none for no limit.
+        fail_if_failed_ratio: As in `generate_videos`.
+        max_in_flight: How many videos are in the making at once.
+        requests_per_minute: How often the API is asked, creates and looks together.
+        transfers: How many videos are stored at the same time.
+        on_uncertain: As in `generate_video`.
+        retry_failed: As in `generate_video`.
+        poll_interval: Seconds between looks at each video; left out, a pacing that fits the model.
+        deadline: Seconds after each submission at which waiting ends.
+        lease: As in `generate_video`.
+        scheduled: The tick; by default the time for which this run was scheduled, which no retry changes. Given, it
+            makes up for a tick that was missed.
+
+    Returns:
+        What became of each video that is due.
+
+    Raises:
+        ManifestError: The calendar has faults, also in rows that are not due; all are told. Nothing was sent.
+        BatchFailed: More videos failed than `fail_if_failed_ratio` allows; the others are stored.
+        OctopusXError: The destination or the key can't be used.
+    """
+    calendar = await load_manifest(manifest, defaults=defaults, destination=destination)
+    tick = await scheduled_in(timezone, scheduled)
+    due = due_videos(
+        calendar,
+        tick=tick,
+        zone=zone_named(timezone),
+        look_ahead_days=look_ahead_days,
+        catch_up_days=catch_up_days,
+        weekdays=weekdays,
+    )
+    logger = get_run_logger()
+    logger.info("%s: %d due at %s, %d still to come", calendar.name, len(due.items), tick.isoformat(), due.later)
+    if missed := await _never_stored(due.over[-_LOOKS_BACK:], destination):
+        logger.warning(
+            "%s: never stored, and too long ago for `catch_up_days`: %s. To make them up, run this flow with "
+            "`scheduled` at their time",
+            calendar.name,
+            ", ".join(missed),
+        )
+    result = await run_batch(
+        due.items,
+        name=check_name(name or f"{calendar.name}-{tick:%Y-%m-%d}"),
+        destination=destination,
+        credentials=credentials,
+        options=BatchOptions(
+            max_in_flight=max_in_flight,
+            max_new_videos=max_new_videos,
+            fail_if_failed_ratio=fail_if_failed_ratio,
+            dry_run=dry_run,
+            max_lateness=max_lateness,
+            requests_per_minute=requests_per_minute,
+            transfers=transfers,
+            on_uncertain=on_uncertain,
+            retry_failed=retry_failed,
+            poll_interval=poll_interval,
+            deadline=deadline,
+            lease=lease,
+        ),
+    )
+    return finished(result)
+
+
+async def _never_stored(names: Sequence[str], destination: Destination | None) -> list[str]:
+    """Return which of these have no completed record."""
+    store = await (await resolve_destination(destination)).store()
+    entries = await asyncio.gather(*(store.read(name) for name in names))
+    stored = {entry.record.name for entry in entries if entry and entry.record.state is RecordState.COMPLETED}
+    return [name for name in names if name not in stored]

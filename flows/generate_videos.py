@@ -1,0 +1,128 @@
+"""A list of prompts becomes a folder of verified videos, each paid for once."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from prefect_octopusx.api import VideoRequest
+from prefect_octopusx.batches import BatchResult, VideoItem, named_items
+from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination
+from prefect_octopusx.flows.batch_run import finished, run_batch
+from prefect_octopusx.flows.manifests import Location, Timezone, load_manifest, scheduled_in
+from prefect_octopusx.flows.options import (
+    BatchOptions,
+    Lease,
+    MaxInFlight,
+    MaxNewVideos,
+    Positive,
+    Ratio,
+    RequestsPerMinute,
+    Transfers,
+)
+from prefect_octopusx.storage import LEASE, OnUncertain, check_name
+
+__all__ = ["generate_videos"]
+
+
+def _run_name() -> str:
+    parameters = flow_run.parameters
+    return parameters.get("name") or Path(str(parameters.get("manifest") or "videos")).stem
+
+
+@flow(name="generate-videos", flow_run_name=_run_name)
+async def generate_videos(
+    manifest: Location | None = None,
+    requests: dict[str, VideoRequest] | None = None,
+    destination: S3Destination | LocalDestination | None = None,
+    credentials: OctopusXCredentials | None = None,
+    name: str | None = None,
+    defaults: dict[str, Any] | None = None,
+    dry_run: bool = False,
+    max_new_videos: MaxNewVideos | None = None,
+    max_lateness: Positive | None = None,
+    fail_if_failed_ratio: Ratio = 0.0,
+    max_in_flight: MaxInFlight = 100,
+    requests_per_minute: RequestsPerMinute = 120.0,
+    transfers: Transfers = 4,
+    on_uncertain: OnUncertain = "stop",
+    retry_failed: bool = False,
+    poll_interval: Positive | None = None,
+    deadline: Positive | None = None,
+    lease: Lease = LEASE,
+    timezone: Timezone = "UTC",
+    scheduled: datetime | None = None,
+) -> BatchResult:
+    """Make every video of a list that is not made yet. Run it again, and it does only what is missing.
+
+    The whole list is checked before anything is paid. A video that fails does not stop the others.
+
+    Args:
+        manifest: The list: a path or `s3://bucket/key`, ending in .jsonl, .csv or .yaml. Docs: Manifests.
+        requests: The list, in place of a manifest: requests by the names of their videos.
+        destination: Where to. Left out, the saved block `s3-destination/default`, else the folder `videos`.
+        credentials: The API key; found as in `generate_video`. An `s3://` manifest is read with the destination's own
+            endpoint and credentials, if that is a bucket.
+        name: The batch's name, for `NAME-results.jsonl` at the destination and for the artifacts; by default the
+            manifest's file name without its ending, or a name of this run.
+        defaults: Fields for all rows of the manifest that do not give them.
+        dry_run: Only say what would be done: the log and the artifact `plan-NAME` have the plan. Sends nothing.
+        max_new_videos: How many creates this run may send at most; the next run goes on from there.
+        max_lateness: Seconds; a run that starts later than that after its scheduled time creates nothing, and only
+            stores what is in the making.
+        fail_if_failed_ratio: The run fails if more than this share of its videos, from 0 to 1, is not stored at the
+            end. What was held back by the three guards above does not count.
+        max_in_flight: How many videos are in the making at once.
+        requests_per_minute: How often the API is asked, creates and looks together.
+        transfers: How many videos are stored at the same time.
+        on_uncertain: As in `generate_video`, for all of them.
+        retry_failed: As in `generate_video`, for all of them.
+        poll_interval: Seconds between looks at each video; left out, a pacing that fits the model.
+        deadline: Seconds after each submission at which waiting ends.
+        lease: As in `generate_video`.
+        timezone: The zone in which `{date}` and the like are told, such as Europe/Berlin.
+        scheduled: The time for `{date}` and the like; by default that for which this run was scheduled, which no retry
+            changes.
+
+    Returns:
+        What became of each video; the same is at the destination as `NAME-results.jsonl`.
+
+    Raises:
+        ManifestError: The list has faults; all are told, with row and column. Nothing was sent.
+        BatchFailed: More videos failed than `fail_if_failed_ratio` allows; the others are stored.
+        OctopusXError: The destination or the key can't be used.
+        ValueError: Not one of `manifest` and `requests` is given, or a name or zone can't be one.
+    """
+    if (manifest is None) == (requests is None):
+        raise ValueError("Give one of `manifest` and `requests`.")
+    items: list[VideoItem]
+    if manifest is not None:
+        loaded = await load_manifest(manifest, defaults=defaults, destination=destination)
+        items = loaded.videos(await scheduled_in(timezone, scheduled))
+        name = name or loaded.name
+    else:
+        items = named_items(requests or {})
+        name = name or f"videos-{flow_run.id}"
+    result = await run_batch(
+        items,
+        name=check_name(name),
+        destination=destination,
+        credentials=credentials,
+        options=BatchOptions(
+            max_in_flight=max_in_flight,
+            max_new_videos=max_new_videos,
+            fail_if_failed_ratio=fail_if_failed_ratio,
+            dry_run=dry_run,
+            max_lateness=max_lateness,
+            requests_per_minute=requests_per_minute,
+            transfers=transfers,
+            on_uncertain=on_uncertain,
+            retry_failed=retry_failed,
+            poll_interval=poll_interval,
+            deadline=deadline,
+            lease=lease,
+        ),
+    )
+    return finished(result)

@@ -1,0 +1,50 @@
+"""What the flows for many videos read first: the manifest, and the time for which they run."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
+
+from prefect_octopusx.batches import Manifest, read_manifest, zone_named
+from prefect_octopusx.blocks import Destination, resolve_destination
+from prefect_octopusx.storage import S3Store, read_location
+from prefect_octopusx.tasks.runs import run_times
+
+__all__ = ["Location", "Timezone", "load_manifest", "scheduled_in"]
+
+
+def _is_zone(name: str) -> str:
+    zone_named(name)
+    return name
+
+
+Location = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, Path) else value)]
+"""A path or an `s3://` URI, as text."""
+Timezone = Annotated[str, AfterValidator(_is_zone)]
+"""The IANA name of a time zone."""
+
+
+async def load_manifest(
+    location: str, *, defaults: Mapping[str, Any] | None, destination: Destination | None
+) -> Manifest:
+    """Read a manifest from where it is; `s3://` in the way the destination is reached, if that is a bucket.
+
+    Raises:
+        ManifestError: It has faults.
+        DestinationError: It can't be read.
+    """
+    like = None
+    if location.startswith("s3://"):
+        store = await (await resolve_destination(destination)).store()
+        like = store.options if isinstance(store, S3Store) else None
+    return read_manifest(await read_location(location, like=like), where=location, defaults=defaults)
+
+
+async def scheduled_in(timezone: str, scheduled: datetime | None) -> datetime:
+    """Return the time for which this run was scheduled, or the given one (without an offset: of that zone), there."""
+    zone = zone_named(timezone)
+    if scheduled is None:
+        scheduled = (await run_times()).scheduled
+    return scheduled.replace(tzinfo=zone) if scheduled.tzinfo is None else scheduled.astimezone(zone)

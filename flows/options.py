@@ -1,0 +1,45 @@
+"""The options that the flows for many videos share, as Prefect's form shows them."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from prefect_octopusx.storage import LEASE, OnUncertain
+
+__all__ = [
+    "BatchOptions",
+    "Lease",
+    "MaxInFlight",
+    "MaxNewVideos",
+    "Positive",
+    "Ratio",
+    "RequestsPerMinute",
+    "Transfers",
+]
+
+MaxInFlight = Annotated[int, Field(ge=1, le=10_000)]
+MaxNewVideos = Annotated[int, Field(ge=0)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
+Lease = Annotated[float, Field(ge=1, le=600)]
+Positive = Annotated[float, Field(gt=0)]
+RequestsPerMinute = Annotated[float, Field(gt=0, le=6000)]
+Transfers = Annotated[int, Field(ge=1, le=32)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """How a batch is run; each is explained in the flow that takes it."""
+
+    max_in_flight: int = 100
+    max_new_videos: int | None = None
+    fail_if_failed_ratio: float = 0.0
+    dry_run: bool = False
+    max_lateness: float | None = None
+    requests_per_minute: float = 120.0
+    transfers: int = 4
+    on_uncertain: OnUncertain = "stop"
+    retry_failed: bool = False
+    poll_interval: float | None = None
+    deadline: float | None = None
+    lease: float = LEASE

@@ -1,0 +1,111 @@
+"""What a person sees of a batch: a progress artifact while it runs, a table at the end."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import acreate_progress_artifact, acreate_table_artifact, aupdate_progress_artifact
+from prefect.exceptions import PrefectException
+
+from prefect_octopusx.batches import PlannedVideo, VideoResult
+from prefect_octopusx.tasks.progress import artifact_key
+from prefect_octopusx.tasks.steps import Logger
+
+__all__ = ["BatchProgress", "show_plan", "show_results"]
+
+_EVERY = 5.0  # seconds; each update is a request to Prefect's server
+_MOST_ROWS = 1000  # a browser shows no more with pleasure; the results manifest has all
+
+
+class BatchProgress:
+    """The share of a batch's videos that are done with, as one progress artifact that moves every few seconds.
+
+    Args:
+        name: The batch's name.
+        total: How many videos it has.
+        done: How many need nothing.
+        logger: The run's logger.
+        clock: Returns seconds.
+    """
+
+    def __init__(
+        self, name: str, *, total: int, done: int, logger: Logger, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._name = name
+        self._total = total
+        self._done = done
+        self._logger = logger
+        self._clock = clock
+        self._artifact: UUID | None = None
+        self._shown_at = 0.0
+
+    async def begin(self) -> None:
+        """Make the artifact."""
+        await self._show()
+
+    async def one_more(self) -> None:
+        """Count a video that is done with, be it stored or not."""
+        self._done += 1
+        if self._done == self._total or self._clock() - self._shown_at >= _EVERY:
+            await self._show()
+
+    async def _show(self) -> None:
+        self._shown_at = self._clock()
+        progress = round(100 * self._done / self._total, 1) if self._total else 100.0
+        try:
+            if self._artifact is None:
+                self._artifact = await acreate_progress_artifact(
+                    progress, key=artifact_key(self._name, kind="batch"), description=f"{self._total} videos"
+                )
+            else:
+                await aupdate_progress_artifact(self._artifact, progress)
+        except (httpx.HTTPError, PrefectException) as error:
+            # Paid videos do not fail because their progress can't be shown.
+            self._logger.warning("%s: progress can't be shown: %s", self._name, type(error).__name__)
+
+
+async def show_plan(name: str, planned: Sequence[PlannedVideo], *, summary: str, logger: Logger) -> None:
+    """Write the plan of a dry run as a table, what would be paid first."""
+    order = sorted(planned, key=lambda video: (not video.may_pay, not video.is_worked_on))
+    rows = [
+        {
+            "name": video.item.name,
+            "model": video.item.request.model,
+            "plan": "hold back" if video.held else video.outlook.step.value,
+            "record": video.outlook.record.state.value if video.outlook.record else "",
+            "note": video.held or str(video.outlook.error or ""),
+        }
+        for video in order
+    ]
+    await _table(rows, key=artifact_key(name, kind="plan"), description=summary, logger=logger)
+
+
+async def show_results(name: str, results: Sequence[VideoResult], *, summary: str, logger: Logger) -> None:
+    """Write the results as a table, what is not stored first."""
+    order = sorted(results, key=lambda result: result.is_stored)
+    rows = [
+        {
+            "name": result.name,
+            "state": result.state,
+            "model": result.model,
+            "uri": result.uri or "",
+            "bytes": result.bytes,
+            "seconds": result.seconds,
+            "attempts": result.attempts,
+            "task": result.task_id or "",
+            "error": result.error or "",
+        }
+        for result in order
+    ]
+    await _table(rows, key=artifact_key(name, kind="videos"), description=summary, logger=logger)
+
+
+async def _table(rows: list[dict[str, Any]], *, key: str, description: str, logger: Logger) -> None:
+    if len(rows) > _MOST_ROWS:
+        description += f" Shown are the first {_MOST_ROWS} of {len(rows)} rows."
+    try:
+        await acreate_table_artifact(rows[:_MOST_ROWS], key=key, description=description)
+    except (httpx.HTTPError, PrefectException) as error:
+        logger.warning("%s: the table can't be shown: %s", key, type(error).__name__)

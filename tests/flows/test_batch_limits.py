@@ -1,0 +1,99 @@
+"""Limits that a team shares across machines, by Prefect's own global concurrency limits; and seats in one process."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+
+from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
+from prefect_octopusx.flows import generate_video
+from prefect_octopusx.sandbox import Fault, Sandbox
+from prefect_octopusx.tasks import Batch, make_video
+from tests.flows.batches import Batches, cats
+
+pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
+
+
+@pytest.fixture
+def batch(tmp_path: Path, credentials: OctopusXCredentials, sandbox: Sandbox) -> Batches:
+    return Batches(LocalDestination(folder=tmp_path / "videos"), credentials, sandbox)
+
+
+@pytest.fixture
+async def limits() -> AsyncIterator[Any]:
+    """Give a way to make a global concurrency limit, which is gone after the test."""
+    made = []
+
+    async def make(name: str, **fields: Any) -> None:  # noqa: ANN401
+        async with get_client() as client:
+            await client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, **fields))
+        made.append(name)
+
+    yield make
+    async with get_client() as client:
+        for name in made:
+            await client.delete_global_concurrency_limit_by_name(name)
+
+
+async def test_creates_keep_to_a_rate_that_the_team_has_set(batch: Batches, limits: Any) -> None:  # noqa: ANN401
+    await limits("octopusx-creates", limit=1, slot_decay_per_second=2.0)
+    await batch(cats(4))
+    times = sorted(trace.time for trace in batch.sandbox.requests if trace.method == "POST")
+    assert times[-1] - times[0] >= 1.3  # three more, two a second, a little early at most
+
+
+async def test_a_single_video_keeps_to_it_too(batch: Batches, limits: Any) -> None:  # noqa: ANN401
+    await limits("octopusx-creates", limit=1, slot_decay_per_second=1.0)
+    options = {name: batch.options[name] for name in ("destination", "credentials", "poll_interval")}
+    await asyncio.gather(*(generate_video(request, name=name, **options) for name, request in cats(2).items()))
+    first, last = sorted(trace.time for trace in batch.sandbox.requests if trace.method == "POST")
+    assert last - first >= 0.8
+
+
+async def test_requests_on_their_way_keep_to_a_number(batch: Batches, limits: Any) -> None:  # noqa: ANN401
+    await limits("octopusx-requests", limit=1)
+    batch.sandbox.add_fault(Fault("create_slow", times=3, delay=0.7))
+    began = time.monotonic()
+    assert (await batch(cats(3))).stored == 3
+    assert time.monotonic() - began >= 2.1  # one after another
+
+
+async def test_a_create_limit_that_is_no_rate_is_refused(batch: Batches, limits: Any) -> None:  # noqa: ANN401
+    """It would let one create through, and then none for ever."""
+    await limits("octopusx-creates", limit=1)
+    with pytest.raises(ValueError, match="slot-decay-per-second"):
+        await batch(cats(1))
+    assert not batch.posts
+
+
+async def test_a_limit_that_is_switched_off_is_not_used(batch: Batches, limits: Any) -> None:  # noqa: ANN401
+    await limits("octopusx-creates", limit=1, active=False)
+    await limits("octopusx-requests", limit=1, active=False)
+    assert (await batch(cats(2))).stored == 2
+
+
+async def test_two_batches_of_one_key_share_one_budget(batch: Batches) -> None:
+    """Each alone would send one request every 0.25 s."""
+    requests = cats(8)
+    halves = [dict(list(requests.items())[:4]), dict(list(requests.items())[4:])]
+    await asyncio.gather(*(batch(half, name=f"half-{n}", requests_per_minute=240) for n, half in enumerate(halves)))
+    times = sorted(trace.time for trace in batch.sandbox.requests if trace.path.startswith("/v1/video/"))
+    assert len(times) >= 16
+    assert times[-1] - times[0] >= 0.24 * (len(times) - 1)
+
+
+async def test_a_batch_is_not_for_another_event_loop(batch: Batches) -> None:
+    @flow
+    async def submits() -> None:
+        options = {name: batch.options[name] for name in ("destination", "credentials")}
+        async with Batch.opened(**options) as opened:
+            make_video.submit(cats(1)["cat-0"], name="cat-0", batch=opened).result()
+
+    with pytest.raises(RuntimeError, match="Await the task"):
+        await submits()
+    assert not batch.posts

@@ -1,0 +1,188 @@
+"""Many videos at once: all are made, one that fails stops no other, and a second run does what is missing."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from prefect_octopusx.batches import BatchFailed, ManifestError
+from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination
+from prefect_octopusx.flows import generate_videos
+from prefect_octopusx.sandbox import Fault, Sandbox
+from prefect_octopusx.storage import RecordState
+from tests.flows.batches import Batches, cats
+from tests.flows.main_job import stored
+from tests.flows.ways_on import DOG, Destination
+
+pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
+
+
+@pytest.fixture
+def anywhere(destination: Destination, credentials: OctopusXCredentials, sandbox: Sandbox) -> Batches:
+    return Batches(destination, credentials, sandbox)
+
+
+@pytest.fixture
+def batch(tmp_path: Path, credentials: OctopusXCredentials, sandbox: Sandbox) -> Batches:
+    return Batches(LocalDestination(folder=tmp_path / "videos"), credentials, sandbox)
+
+
+async def test_all_are_made_and_told(anywhere: Batches) -> None:
+    result = await anywhere(cats(6))
+    assert (result.stored, result.failed, result.created, anywhere.billed) == (6, 0, 6, 6)
+    lines = await anywhere.lines()
+    assert list(lines) == [f"cat-{n}" for n in range(6)]
+    for name, line in lines.items():
+        record = await anywhere.record(name)
+        data = stored(record, anywhere.destination)
+        assert line["state"] == "completed"
+        assert (line["uri"], line["attempts"], line["task_id"]) == (record.uri, 1, record.task_id)
+        assert (line["bytes"], line["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+        assert 0 < line["seconds"] < 60
+        assert "error" not in line
+    assert result.uri
+    assert result.uri.endswith("launch-results.jsonl")
+
+
+async def test_run_again_it_does_only_what_is_missing(anywhere: Batches) -> None:
+    await anywhere(cats(3))
+    asked = len(anywhere.sandbox.requests)
+    result = await anywhere(cats(3))
+    assert (result.stored, result.created) == (3, 0)
+    assert len(anywhere.sandbox.requests) == asked  # the gateway is not even asked
+    result = await anywhere(cats(5))
+    assert (result.stored, result.created, anywhere.billed) == (5, 2, 5)
+    assert list(await anywhere.lines()) == [f"cat-{n}" for n in range(5)]
+
+
+async def test_one_that_fails_stops_no_other(batch: Batches) -> None:
+    batch.sandbox.add_fault(Fault("video_failed", match="cat-1."))
+    batch.sandbox.add_fault(Fault("create_invalid_request", match="cat-2."))
+    batch.sandbox.add_fault(Fault("create_lost_reply", match="cat-3."))
+    with pytest.raises(BatchFailed) as failed:
+        await batch(cats(6))
+    for part in (
+        "3 of 6 videos stored",
+        "1 failed",
+        "1 refused",
+        "1 uncertain",
+        "cat-1 (failed)",
+        "launch-results.jsonl",
+    ):
+        assert part in str(failed.value)
+    lines = await batch.lines()
+    assert [line["state"] for line in lines.values()] == [
+        "completed", "failed", "refused", "uncertain", "completed", "completed",
+    ]  # fmt: skip
+    assert "task" in lines["cat-1"]["error"]
+    assert "adopt_video" in lines["cat-3"]["error"]
+    assert batch.posts == 6
+
+
+async def test_run_again_the_failed_ones_are_not_paid_for_unasked(batch: Batches) -> None:
+    batch.sandbox.add_fault(Fault("video_failed", match="cat-1."))
+    batch.sandbox.add_fault(Fault("create_lost_reply", match="cat-2."))
+    for _ in range(2):
+        with pytest.raises(BatchFailed):
+            await batch(cats(3))
+    assert batch.posts == 3
+    result = await batch(cats(3), retry_failed=True, on_uncertain="resubmit")
+    assert (result.stored, result.created, batch.posts) == (3, 2, 5)
+    assert (await batch.lines())["cat-1"]["attempts"] == 2
+
+
+async def test_how_many_may_fail_is_for_the_user_to_say(batch: Batches) -> None:
+    batch.sandbox.add_fault(Fault("video_failed", match="cat-1."))
+    assert (await batch(cats(4), fail_if_failed_ratio=0.25)).failed_ratio == 0.25
+    assert (await batch.state(cats(4), fail_if_failed_ratio=0.24)).is_failed()
+
+
+async def test_a_name_that_stands_for_another_request_is_told_and_left_alone(batch: Batches) -> None:
+    await batch(cats(2))
+    before = await batch.record("cat-1")
+    state = await batch.state(cats(3) | {"cat-1": DOG})
+    assert state.is_failed()
+    assert "cat-1 (not_created)" in str(state.message)
+    lines = await batch.lines()
+    assert "stands for another request" in lines["cat-1"]["error"]
+    assert lines["cat-2"]["state"] == "completed"
+    assert (await batch.record("cat-1"), batch.billed) == (before, 3)
+
+
+async def test_what_others_submitted_is_waited_for_and_stored(batch: Batches) -> None:
+    batch.sandbox.add_fault(Fault("video_slow", match="cat-0.", delay=3))
+    with pytest.raises(BatchFailed, match=r"cat-0 \(submitted\)"):
+        await batch(cats(2), deadline=0.5)
+    assert "longer `deadline`" in (await batch.lines())["cat-0"]["error"]
+    result = await batch(cats(2))
+    assert (result.stored, result.created, batch.posts) == (2, 0, 2)
+
+
+async def test_two_runs_of_one_list_at_once_pay_once(batch: Batches) -> None:
+    results = await asyncio.gather(batch(cats(8)), batch(cats(8)), batch(cats(8)))
+    assert [result.stored for result in results] == [8, 8, 8]
+    assert sum(result.created for result in results) == 8
+    assert (batch.posts, batch.billed) == (8, 8)
+
+
+async def test_no_more_are_in_the_making_than_allowed(batch: Batches) -> None:
+    await batch(cats(8), max_in_flight=2)
+    records = [await batch.record(f"cat-{n}") for n in range(8)]
+    for one in records:
+        assert one.submitted_at
+        others = [other for other in records if other.submitted_at and other.completed_at and other is not one]
+        assert sum(other.submitted_at < one.submitted_at < other.completed_at for other in others) <= 1
+
+
+async def test_a_manifest_in_the_bucket_is_made(
+    s3_destination: S3Destination, credentials: OctopusXCredentials, sandbox: Sandbox
+) -> None:
+    """It is read from there with the destination's own endpoint and keys."""
+    batch = Batches(s3_destination, credentials, sandbox)
+    store = await s3_destination.store()
+    manifest = b'{"name": "{date}-{city}", "model": "viduq3-pro", "prompt": "{weekday} in {city}", "city": "Oslo"}\n'
+    uri = await store.write_file("plans/cities.jsonl", manifest)
+    result = await batch(name=None, manifest=uri, scheduled="2026-12-01T09:00:00")
+    assert result.name == "cities"
+    assert [(one.name, one.state, one.place) for one in result.results] == [("2026-12-01-Oslo", "completed", "line 1")]
+    assert (await batch.record("2026-12-01-Oslo")).request["prompt"] == "tuesday in Oslo"
+    assert list(await batch.lines("cities")) == ["2026-12-01-Oslo"]
+
+
+async def test_all_faults_are_told_before_anything_is_paid(batch: Batches, tmp_path: Path) -> None:
+    manifest = tmp_path / "launch.csv"
+    manifest.write_text(
+        "name,model,prompt,duration\nfirst,viduq3-pro,a cat,5\na/../b,viduq3-pro,a dog,5\nlast,viduq3-pro,a cow,500\n"
+    )
+    with pytest.raises(ManifestError) as refused:
+        await batch(name=None, manifest=str(manifest))
+    assert [(fault.place, fault.column) for fault in refused.value.faults] == [("row 3", "name"), ("row 4", "duration")]
+    with pytest.raises(ManifestError) as refused:
+        await batch({"../up": DOG, "fine": DOG, "film.mp4": DOG})
+    assert [fault.name for fault in refused.value.faults] == ["../up", "film.mp4"]
+    assert not batch.sandbox.requests
+
+
+async def test_a_list_is_needed_and_only_one() -> None:
+    for given in ({}, {"manifest": "x.csv", "requests": cats(1)}):
+        with pytest.raises(ValueError, match="one of `manifest` and `requests`"):
+            await generate_videos(**given)
+
+
+async def test_an_empty_list_is_nothing_to_do(batch: Batches) -> None:
+    assert (await batch({})).results == ()
+    assert not batch.sandbox.requests
+
+
+async def test_a_video_in_the_making_is_finished_by_the_next_run_after_a_cancellation(batch: Batches) -> None:
+    batch.sandbox.add_fault(Fault("video_slow", times=None, delay=2))
+    run = asyncio.create_task(batch(cats(4)))
+    while batch.billed < 4:
+        await asyncio.sleep(0.02)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert {(await batch.record(f"cat-{n}")).state for n in range(4)} == {RecordState.SUBMITTED}
+    result = await batch(cats(4))
+    assert (result.stored, batch.posts) == (4, 4)
