@@ -84,10 +84,7 @@ async def wait_until_final(
             age = clock() - submitted_at
             job.note_trouble(error, age)
             _raise_unless_passing(error, age=age, troubles=job.troubles)
-            if job.turned_away:
-                logger.warning("Task %s: all requests of this key slow down: %s", task_id, error)
-            else:
-                logger.warning("Task %s: no answer to look %d in a row: %s", task_id, job.troubles, error)
+            logger.warning("Task %s: %s: %s", task_id, job.trouble, error)
         except TimeoutError:
             if clock() - submitted_at < deadline:
                 raise
@@ -195,6 +192,11 @@ class _Job:
             family=self.family,
             ends_at=None if end is None else submitted_at + end,
         )
+
+    @property
+    def trouble(self) -> str:
+        """What became of the last look, in a few words."""
+        return "all requests slow down" if self.turned_away else f"no answer to look {self.troubles} in a row"
 
     @property
     def _usual(self) -> Likely | None:

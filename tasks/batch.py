@@ -1,10 +1,8 @@
 """What the videos of a batch share: one connection, one budget of requests, a few seats for transfers."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Self
 
 from prefect import get_run_logger
@@ -12,8 +10,7 @@ from prefect import get_run_logger
 from prefect_octopusx.api import OctopusXClient, RequestScheduler
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
 from prefect_octopusx.storage import VideoStore
-from prefect_octopusx.tasks.limits import shared_limits
-from prefect_octopusx.tasks.steps import Logger
+from prefect_octopusx.tasks.budget import budget_of
 
 __all__ = ["Batch"]
 
@@ -70,7 +67,7 @@ class Batch:
         found = await resolve_credentials(credentials)
         async with (
             found.client(logger=logger) as client,
-            _scheduler_of(found, requests_per_minute, logger) as scheduler,
+            budget_of(found, requests_per_minute, logger) as scheduler,
         ):
             yield cls(store, client, scheduler, transfers)
 
@@ -96,34 +93,3 @@ class Batch:
                 "batch: it belongs to another event loop. Await the task (asyncio.gather for many) instead of "
                 "submitting or mapping it"
             )
-
-
-@dataclass
-class _Shared:
-    scheduler: RequestScheduler
-    users: int = 0
-
-
-_shared: dict[tuple[int, str], _Shared] = {}
-
-
-@asynccontextmanager
-async def _scheduler_of(
-    credentials: OctopusXCredentials, requests_per_minute: float, logger: Logger
-) -> AsyncIterator[RequestScheduler]:
-    """Give the scheduler of this key in this event loop: a new one, unless another batch has one open."""
-    secret = f"{credentials.base_url} {credentials.api_key.value.get_secret_value()}"
-    key = id(asyncio.get_running_loop()), hashlib.sha256(secret.encode()).hexdigest()
-    if key in _shared:
-        logger.info("Another batch of this process has the same key: its budget of requests is shared, at its rate")
-    else:
-        around = await shared_limits(logger)
-        _shared.setdefault(key, _Shared(RequestScheduler(requests_per_minute, around=around)))
-    shared = _shared[key]
-    shared.users += 1
-    try:
-        yield shared.scheduler
-    finally:
-        shared.users -= 1
-        if not shared.users:
-            del _shared[key]

@@ -30,6 +30,7 @@ from prefect_octopusx.storage import (
     pending_videos,
     settle_if_dead,
 )
+from prefect_octopusx.tasks.budget import budget_of
 from prefect_octopusx.tasks.retries import FREE_STEP
 
 __all__ = ["PendingVideo", "find_pending"]
@@ -62,7 +63,8 @@ async def find_pending(
     Args:
         destination: Where the records are; `s3-destination/default` by default, else the folder `videos`.
         credentials: The API key; found as `resolve_credentials` says by default.
-        requests_per_minute: How often the API is asked, all videos together. A 429 slows all.
+        requests_per_minute: How often the API is asked, all videos together. A 429 slows all. If a batch with the same
+            key runs in this process, its budget is shared, at its rate.
 
     Returns:
         What was found, oldest first.
@@ -72,13 +74,14 @@ async def find_pending(
         DestinationError: The destination can't be used.
         ValueError: `requests_per_minute` is not above 0.
     """
-    scheduler = RequestScheduler(requests_per_minute)
+    if requests_per_minute <= 0:
+        raise ValueError(f"requests_per_minute: {requests_per_minute} is not above 0.")
     logger = get_run_logger()
     store = await (await resolve_destination(destination)).store()
 
-    async def look(client: OctopusXClient, entry: Entry) -> PendingVideo:
+    async def look(client: OctopusXClient, scheduler: RequestScheduler, entry: Entry) -> PendingVideo:
         try:
-            return await _look(client, entry)
+            return await _look(client, scheduler, entry)
         except OctopusXError:
             raise  # the key or the destination: it concerns all videos
         except Exception as error:  # noqa: BLE001 - an accident with one video does not stop the others
@@ -86,7 +89,7 @@ async def find_pending(
             logger.error("%s, task %s: %s", entry.record.name, entry.record.task_id, told)  # noqa: TRY400
             return PendingVideo(entry.record, None, f"{type(error).__name__}, see the log")
 
-    async def _look(client: OctopusXClient, entry: Entry) -> PendingVideo:
+    async def _look(client: OctopusXClient, scheduler: RequestScheduler, entry: Entry) -> PendingVideo:
         if entry.record.state is not RecordState.SUBMITTED:
             record = await settle_if_dead(store, entry)
             return PendingVideo(record, None, _UNDECIDED[record.state])
@@ -100,8 +103,12 @@ async def find_pending(
         return PendingVideo(failed, found.task, failed.error or "")
 
     entries = [entry async for entry in pending_videos(store, logger=logger)]
-    async with (await resolve_credentials(credentials)).client(logger=logger) as client:
-        looks = [asyncio.create_task(look(client, entry)) for entry in entries]
+    found_credentials = await resolve_credentials(credentials)
+    async with (
+        found_credentials.client(logger=logger) as client,
+        budget_of(found_credentials, requests_per_minute, logger) as scheduler,
+    ):
+        looks = [asyncio.create_task(look(client, scheduler, entry)) for entry in entries]
         try:
             found = await asyncio.gather(*looks)
         finally:

@@ -117,6 +117,11 @@ def test_what_a_row_can_not_have_by_default_is_told_of_that_row() -> None:
     assert found.endswith("(from the defaults)")
 
 
+def test_a_default_does_not_take_the_place_of_a_value_that_is_wrong() -> None:
+    ((place, column, _),) = faults('{"name": "a", "prompt": "\\ud83d", "model": "viduq3-pro"}', prompt="{citty}")
+    assert (place, column) == ("line 1", "prompt")
+
+
 # Dates
 
 
@@ -146,6 +151,12 @@ def test_a_date_is_not_sent() -> None:
 )
 def test_another_date_is_refused(given: object) -> None:
     assert f"(given: {given!r})" in message({"date": given})
+
+
+def test_a_default_date_may_be_one_of_python() -> None:
+    for given in (date(2027, 2, 3), datetime(2027, 2, 3, 18, 30)):  # noqa: DTZ001 - the schedule has the zone
+        assert one({"name": "{date}"}, date=given).name == "2027-02-03"
+    assert "without offset" in message({}, date=WHEN)
 
 
 # Names

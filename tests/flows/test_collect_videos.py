@@ -1,7 +1,6 @@
 """The janitor: what is ready is stored, the rest is told, and one bad video does not stop the others."""
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -144,7 +143,7 @@ async def test_a_gateway_that_stays_busy_leaves_the_video_for_the_next_run(
 ) -> None:
     await flows.generate(wait="none")
     now.now += 60
-    monkeypatch.setattr(sys.modules["prefect_octopusx.tasks.find_pending"], "_BUSY", 0.01)
+    monkeypatch.setattr("prefect_octopusx.api.turns._CLOSED", 0.01)
     sandbox.add_fault(Fault("query_rate_limited_empty", times=None))
     row = (await flows.collect())["hero"]
     assert (row.state, row.note) == (RecordState.SUBMITTED, "not asked: the gateway is too busy")
