@@ -126,6 +126,14 @@ async def test_faults_of_rows_that_are_not_due_are_told_too(calendar: Calendar) 
     assert not calendar.batch.posts
 
 
+async def test_the_examples_are_calendars(calendar: Calendar) -> None:
+    examples = Path(__file__).parents[2] / "examples"
+    advent, rotation = ((examples / name).read_text() for name in ("calendar.yaml", "rotation.yaml"))
+    assert await calendar.names("2026-12-02T07:00:00", advent) == ["advent/2026-12-01", "advent/2026-12-02"]
+    (name,) = await calendar.names("2026-12-02T07:00:00", rotation)
+    assert name.startswith("daily/2026-12-02-")
+
+
 async def test_nothing_is_due(calendar: Calendar) -> None:
     assert await calendar.names("2026-12-10T09:00:00") == []
 

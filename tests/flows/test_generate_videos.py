@@ -150,6 +150,14 @@ async def test_a_manifest_in_the_bucket_is_made(
     assert list(await batch.lines("cities")) == ["2026-12-01-Oslo"]
 
 
+async def test_the_same_list_in_another_format_is_the_same_list(batch: Batches) -> None:
+    examples = Path(__file__).parents[2] / "examples"
+    for created, manifest in zip((5, 0, 0), ("launch.csv", "launch.jsonl", "launch.yaml"), strict=True):
+        result = await batch(name=None, manifest=str(examples / manifest))
+        assert (result.name, result.stored, result.created) == ("launch", 5, created)
+    assert batch.posts == 5
+
+
 async def test_all_faults_are_told_before_anything_is_paid(batch: Batches, tmp_path: Path) -> None:
     manifest = tmp_path / "launch.csv"
     manifest.write_text(
