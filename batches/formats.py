@@ -200,7 +200,7 @@ def _filled(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 def _width(text: str, delimiter: str) -> int:
     """Return how many columns the header has with this delimiter."""
     try:
-        return next(len(cells) for _, cells in _filled(text, delimiter) if any(cell.strip(",; \t") for cell in cells))
+        return next(len(cells) for _, cells in _filled(text, delimiter))
     except (StopIteration, _Broken):
         return 0
 
@@ -224,7 +224,7 @@ class _Header:
             if cell and not name:
                 column = f"number {number}"
                 self.faults[column] = Fault(place=self.place, column=column, message="it has cells but no name")
-            elif cell and name not in self.twice:
+            elif cell:
                 values[name] = cell
         row.values = values
         if any(cells[len(self.names) :]):

@@ -25,6 +25,7 @@ _DIRECTIVES = "YymdHMSjGVuwUW"  # what depends on no language and no system: a n
 _DIRECTIVE = re.compile(rf"%([{_DIRECTIVES}%])")
 _PADDED = re.compile(r"0(?P<width>[1-9])d?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_INSIDE = re.compile(r"[.\[]")
 _LONGEST = 100_000  # characters; also of what comes out, since a column can be brought in many times
 _LITERALLY = "for a literal brace write {{ or }}"
 
@@ -46,7 +47,8 @@ def placeholders(template: str) -> set[str]:
     found: set[str] = set()
     if "{" in template and len(template) <= _LONGEST:
         try:
-            found.update(name for _, name, _, _ in Formatter().parse(template) if name)
+            for _, name, _, _ in Formatter().parse(template):
+                found.update({name, _INSIDE.split(name)[0]} if name else ())  # {city.name} is wrong, yet of `city`
         except ValueError:
             return found  # `render` says what is wrong
     return found
@@ -83,6 +85,7 @@ def render(
     try:
         for literal, name, spec, conversion in Formatter().parse(template):
             pieces.append(literal)
+            length += len(literal)
             if name in unusable:
                 whole = False
             elif name is not None:
@@ -118,7 +121,7 @@ def _value(
         raise _Wrong(f"`{given}` may be a template itself, so no template brings it in", True)
     if name == "name":
         raise _Wrong("a name can't bring in itself", True)
-    if re.search(r"[.\[\]]", name):
+    if _INSIDE.search(name):
         raise _Wrong(f"`{given}`: a template brings in columns as they are, nothing inside of them", True)
     if name in known:
         raise _Wrong(f"`{given}` has no value in this row", False)

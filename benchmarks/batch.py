@@ -18,7 +18,6 @@ from prefect import flow
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from prefect_octopusx.api import VideoRequest, ViduRequest
 from prefect_octopusx.batches import BatchResult
 from prefect_octopusx.blocks import OctopusXCredentials, S3Destination
 from prefect_octopusx.flows import generate_videos
@@ -100,6 +99,8 @@ async def waiting(requests: Requests, base: float) -> dict[str, str | int]:
     run = asyncio.create_task(batch())
     while requests.counts["create"] < VIDEOS and not run.done():
         await asyncio.sleep(1)
+    if run.done():
+        run.result()  # raises what went wrong
     submitted, used = time.monotonic() - began, cpu() - used
     looks, waiting_began = requests.counts["look"], cpu()
     await asyncio.sleep(_A_WHILE)
@@ -117,13 +118,12 @@ async def waiting(requests: Requests, base: float) -> dict[str, str | int]:
 
 
 async def batch() -> BatchResult:
-    """Run the flow."""
-    videos: dict[str, VideoRequest] = {
-        f"scale/{number:05}": ViduRequest(model="viduq3-pro", prompt=f"video {number}") for number in range(VIDEOS)
-    }
+    """Run the flow, on a list in a file: Prefect keeps no more than half a megabyte of parameters."""
+    rows = [{"name": f"scale/{n:05}", "model": "viduq3-pro", "prompt": f"video {n}"} for n in range(VIDEOS)]
+    manifest = Path(os.environ["PREFECT_HOME"]) / "scale.jsonl"
+    manifest.write_text("\n".join(map(json.dumps, rows)))
     return await generate_videos(
-        requests=videos,
-        name="scale",
+        str(manifest),
         destination=S3Destination(bucket="videos", endpoint_url=S3, region="us-east-1"),
         credentials=OctopusXCredentials(api_key=Secret(value=SecretStr("sk-sandbox")), base_url=GATEWAY),
         max_in_flight=VIDEOS,

@@ -61,7 +61,8 @@ async def generate_videos(
 
     Args:
         manifest: The list: a path or `s3://bucket/key`, ending in .jsonl, .csv or .yaml. Docs: Manifests.
-        requests: The list, in place of a manifest: requests by the names of their videos.
+        requests: The list, in place of a manifest: requests by the names of their videos. Prefect keeps it as a
+            parameter of the run, of at most 512 KiB: more than about a thousand belong in a manifest.
         destination: Where to. Left out, the saved block `s3-destination/default`, else the folder `videos`.
         credentials: The API key; found as in `generate_video`. An `s3://` manifest is read with the destination's own
             endpoint and credentials, if that is a bucket.

@@ -56,10 +56,8 @@ def test_what_is_no_whole_number_is_refused_by_the_request(cell: str) -> None:
 
 
 def test_cells_become_what_the_family_of_the_row_has() -> None:
-    data = (
-        "name,model,prompt,duration,size\na,sora-2, 42 ,15,large\nb,veo3.1,7,8,\n"
-        "c,custom-9,7,12,720\nd,grok-video-3,x,6,\n"
-    )
+    rows = "a,sora-2, 42 ,15,large\nb,veo3.1,7,8,\nc,custom-9,7,12,720\nd,grok-video-3,x,6,\n"
+    data = f"name,model,prompt,duration,size\n{rows}"
     bodies = [item.request.body() for item in videos(data, "a.csv")]
     assert [(body["prompt"], body["duration"], body.get("size")) for body in bodies] == [
         ("42", 15, "large"),

@@ -110,6 +110,12 @@ def test_a_fault_of_the_defaults_is_told_once() -> None:
     assert faults(as_jsonl(rows), **CAT, images=["\ud83d"])[0][:2] == ("defaults", "images")
 
 
+def test_what_a_row_lacks_for_a_default_is_told_of_that_row() -> None:
+    rows = [{"name": "a", "city": "Paris"}, {"name": "b"}]
+    ((place, column, found),) = faults(as_jsonl(rows, {"prompt": "{city}"}), model="viduq3-pro")
+    assert (place, column, found) == ("line 3", "prompt", "`{city}` has no value in this row")
+
+
 def test_what_a_row_can_not_have_by_default_is_told_of_that_row() -> None:
     rows = [{"name": "a"}, {"name": "b", "model": "jimeng-video-3.0"}]
     ((place, column, found),) = faults(as_jsonl(rows), **CAT, resolution="720p")
