@@ -5,31 +5,29 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from prefect_octopusx.api import CustomRequest, GrokRequest, JimengRequest, SoraRequest, VeoRequest, ViduRequest
+from prefect_octopusx.api.requests import FAMILIES, AnyFamily, CustomRequest, family_named
 from prefect_octopusx.batches.values import parsed, unsuitable
 
-__all__ = ["Family", "converted", "family_of", "is_sent", "pictures_of"]
+__all__ = ["converted", "family_of", "is_sent", "pictures_of"]
 
-_LISTED = (JimengRequest, ViduRequest, VeoRequest, SoraRequest, GrokRequest)
-_FIELDS = frozenset(field for family in _LISTED for field in family.model_fields)
+_FIELDS = frozenset(field for family in FAMILIES for field in family.model_fields)
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
-Family: TypeAlias = type[JimengRequest | ViduRequest | VeoRequest | SoraRequest | GrokRequest | CustomRequest]
 _Kind: TypeAlias = Literal["integer", "boolean", "text", "json"]
 
 
-def family_of(row: Mapping[str, object]) -> Family | None:
+def family_of(row: Mapping[str, object]) -> AnyFamily | None:
     """Return the class of the request that a row becomes, as `VideoRequest` chooses it; None where that is unknown."""
     model = row.get("model")
     if row.get("family") == "custom":
         return CustomRequest
     if not isinstance(model, str) or not model.strip():
         return None
-    return next((family for family in _LISTED if model.lower().startswith(family.family)), CustomRequest)
+    return family_named(model)
 
 
-def is_sent(column: str, family: Family | None, used: frozenset[str]) -> bool:
+def is_sent(column: str, family: AnyFamily | None, used: frozenset[str]) -> bool:
     """Tell whether a column is part of the request, or only there for the templates, which bring in `used`.
 
     To a model that no page lists everything is sent, so there a column that a template brings in counts as the
@@ -42,7 +40,7 @@ def is_sent(column: str, family: Family | None, used: frozenset[str]) -> bool:
     return family is CustomRequest and column in _FIELDS
 
 
-def converted(column: str, cell: str, family: Family | None) -> object:
+def converted(column: str, cell: str, family: AnyFamily | None) -> object:
     """Return what a cell stands for by the type of its field. What does not fit stays text, and the request says why.
 
     Raises:
@@ -83,7 +81,7 @@ def _json(cell: str) -> Any:  # noqa: ANN401 - whatever JSON has
 
 
 @functools.cache
-def _kinds(family: Family) -> Mapping[str, _Kind]:
+def _kinds(family: AnyFamily) -> Mapping[str, _Kind]:
     kinds: dict[str, _Kind] = {}
     for name, schema in family.model_json_schema()["properties"].items():
         kinds[name] = schema["type"] if schema.get("type") in {"integer", "boolean"} else "text"

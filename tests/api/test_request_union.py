@@ -256,4 +256,6 @@ class TestAsFlowParameter:
 
 
 def test_the_public_names_are_pinned() -> None:
-    assert set(requests.__all__) == {*(model.__name__ for model in MODELS), "RemixRequest", "VideoRequest"}
+    assert set(requests.__all__) == {
+        *(model.__name__ for model in MODELS), "RemixRequest", "VideoRequest", "FAMILIES", "AnyFamily", "family_named",
+    }  # fmt: skip
