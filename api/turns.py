@@ -8,7 +8,7 @@
 So no look waits for ever: **where n videos want looks and one gets a turn every T seconds, each waits less than 8 n T
 seconds.** Say one waits for X seconds. In the last eighth of them, x seconds after the beginning, its score is at least
 x / 8. Another video that gets a turn in that eighth scores at most x - 7/8 X < x / 8 afterwards, so it gets no second
-one there. The eighth has at most n - 1 turns, then: X / 8 < n T.
+one there. The eighth has at most n - 1 turns, then: X / 8 < n T. (T is 60 / rate, and twice that while creates wait.)
 """
 
 import heapq

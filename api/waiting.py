@@ -200,7 +200,7 @@ class _Job:
 
     @property
     def _usual(self) -> Likely | None:
-        return self.scheduler.usual(self.family) if self.scheduler and self.family and not self.off_peak else None
+        return self.scheduler.usual(self.family) if self.scheduler and self.family else None
 
     def _tell_duration(self, task: VideoTask, age: float) -> None:
         """Tell the scheduler how long the video took, where that is known well enough.

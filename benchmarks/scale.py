@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, addresses: dict[str, str], home: Path) -> d
     settings = addresses | {
         "PREFECT_HOME": str(home / "prefect-client"),
         "PREFECT_API_URL": f"{addresses['DEMO_PREFECT']}/api",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "AWS_ACCESS_KEY_ID": "bench",
         "AWS_SECRET_ACCESS_KEY": "bench",
         "BENCH_VIDEOS": str(options.videos),

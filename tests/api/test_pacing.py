@@ -1,9 +1,11 @@
 """When to ask next, for what is known."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prefect_octopusx.api import next_delay
-from prefect_octopusx.api.pacing import default_deadline
+from prefect_octopusx.api.pacing import Likely, default_deadline, likely_ready
 
 MIDDLE = 0.5  # the chance that adds no jitter
 
@@ -33,6 +35,50 @@ def test_progress_moves_the_look_but_not_far() -> None:
     assert delay(100, steps=[(50, 10), (100, 20)]) == 30  # far from done: at most twice the usual wait
     assert delay(100, steps=[(100, 50)]) == 15  # one step tells nothing
     assert delay(3000, steps=[(50, 10), (100, 95)]) == 60  # overdue: progress tells nothing any more
+
+
+USUAL = Likely(200, 240, 400)
+
+
+def test_looks_are_held_back_until_shortly_before_any_video_was_ready_lately() -> None:
+    assert delay(0, usual=USUAL) == 10  # a refusal by moderation comes early
+    assert delay(20, usual=USUAL) == 120  # never for longer
+    assert delay(100, usual=USUAL) == 60  # until 0.8 times the shortest
+    assert delay(150, usual=USUAL) == 150 / 8
+    assert delay(100, usual=USUAL, steps=[(50, 10), (100, 90)]) == 60  # progress is coarse
+    assert delay(10, family="sora") == 30
+    assert delay(10, family="sora", usual=Likely(20, 30, 40)) == 15  # what was seen wins over what was published
+
+
+def test_around_their_usual_end_videos_are_looked_at_twice_as_often() -> None:
+    assert delay(240) == 30
+    assert delay(240, usual=USUAL) == 15
+    assert delay(480, usual=USUAL) == 60  # overdue
+
+
+def test_what_videos_took_lately_changes_nothing_for_off_peak_jobs_and_given_intervals() -> None:
+    assert delay(20, usual=USUAL, off_peak=True) == 300
+    assert delay(20, usual=USUAL, poll_interval=7) == 7
+    assert delay(150, usual=USUAL, retry_after=45) == 45
+
+
+def test_a_family_is_known_by_three_durations_or_by_published_timings() -> None:
+    assert Likely.of([90, 80]) is None
+    assert Likely.of([90, 80, 100]) == (80, 100, 160)
+    assert likely_ready("vidu") == (30, 60, 120)
+    assert likely_ready("vidu", Likely(80, 100, 160)) == (80, 100, 160)
+    assert likely_ready("custom") is None
+
+
+@given(st.lists(st.floats(0, 1e4), min_size=3, max_size=32), st.lists(st.floats(0, 1e5), min_size=3, max_size=3))
+def test_how_likely_a_video_became_ready_is_a_chance_that_grows_with_time(
+    durations: list[float], ages: list[float]
+) -> None:
+    likely = Likely.of(durations)
+    assert likely
+    since, now, later = sorted(ages)
+    assert 0 <= likely.between(since, now) <= likely.between(since, later) <= 1
+    assert likely.between(0, likely.soonest) == 0
 
 
 def test_off_peak_jobs_are_asked_about_every_five_to_fifteen_minutes() -> None:

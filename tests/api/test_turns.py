@@ -4,7 +4,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefect_octopusx.api import Look
@@ -95,6 +95,7 @@ class Life:
                 del self.seated[number]
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(acts, max_size=60), st.integers(1, 3), st.integers(1, 3))
 def test_whatever_happens_budget_and_seats_hold_and_nobody_is_forgotten(
     life: list[tuple[str, float | None]], looks: int, creates: int
@@ -134,6 +135,7 @@ def test_creates_that_take_minutes_do_not_block_looks() -> None:
     assert list(lived.seated.values()) == ["create", "create", "look"]
 
 
+@settings(deadline=None)
 @given(st.integers(2, 12), st.randoms(use_true_random=False), st.booleans())
 def test_no_look_waits_longer_than_8_times_its_place_in_a_plain_queue(
     videos: int, chance: random.Random, mean: bool
@@ -192,6 +194,7 @@ def test_without_retry_after_a_429_closes_for_20_seconds() -> None:
         turns.join(Look(0))
         turns.slow_down(0, nothing)
         assert turns.next_call(0) == 20
+        assert turns.call(19.9) is None
 
 
 def answered(turns: Turns, now: float) -> float:
@@ -274,6 +277,22 @@ def test_a_look_that_is_wanted_later_is_not_called_before() -> None:
     turns.join(Look(30, submitted_at=0, family="vidu"))
     assert turns.call(29.9) is None
     assert turns.next_call(29.9) == 30
+
+
+def test_a_look_that_is_given_up_leaves_no_time_to_wake_for() -> None:
+    turns = Turns(RATE, looks=1, creates=1)
+    turns.leave(turns.join(Look(30)), answered=False)
+    assert turns.next_call(0) is None
+
+
+def test_a_request_that_starts_late_in_its_turn_moves_the_next_call() -> None:
+    """So that who is next is decided as late as it can be."""
+    turns = Turns(RATE, looks=2, creates=1)
+    number = turns.join(Look(0))
+    turns.join(Look(0))
+    assert turns.call(0) == number
+    turns.start(number, 0.3)
+    assert turns.next_call(0.3) == 0.3 + EVERY
 
 
 def test_what_a_family_took_lately_counts_also_for_looks_that_wait_already() -> None:

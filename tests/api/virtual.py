@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from prefect_octopusx.api import RateLimited, TaskState, VideoTask
+from prefect_octopusx.api import Look, RateLimited, RequestScheduler, TaskState, VideoTask
 from prefect_octopusx.sandbox.jobs import Job
 
 T = TypeVar("T")
@@ -119,3 +119,26 @@ class Gateway:
         """Return when it first says that a job is ready."""
         job = self.jobs[task_id]
         return job.created_at + math.ceil((job.ready_at - job.created_at) / self.refresh) * self.refresh
+
+
+class Line:
+    """Sends requests by one scheduler, and notes when each started."""
+
+    def __init__(self, **options: object) -> None:
+        self.scheduler = RequestScheduler(clock=now, **options)  # type: ignore[arg-type] # a test's shorthand
+        self.starts: list[tuple[float, str]] = []
+        self.on_the_wire = 0
+
+    async def look(self, name: str = "look", *, wanted_in: float = 0.0, takes: float = 0.0) -> None:
+        async with self.scheduler.look_turn(Look(now() + wanted_in)):
+            self.starts.append((now(), name))
+            self.on_the_wire += 1
+            try:
+                await asyncio.sleep(takes)
+            finally:
+                self.on_the_wire -= 1
+
+    async def create(self, name: str = "create", *, takes: float = 0.0) -> None:
+        async with self.scheduler.create_turn():
+            self.starts.append((now(), name))
+            await asyncio.sleep(takes)
