@@ -121,7 +121,8 @@ class RequestBase(BaseModel):
         """
         if self.recorded() != self._sent(str):
             return None
-        fields = {name: value for name, value in self if value is not None}
+        # As in `_sent`: a null of a field that the vendor alone knows is sent, and part of the digest.
+        fields = {name: value for name, value in self if value is not None or name not in type(self).model_fields}
         return fields | {name: list(value) for name, value in fields.items() if isinstance(value, tuple)}
 
     def warnings(self) -> tuple[str, ...]:
