@@ -17,7 +17,7 @@ from prefect_octopusx.storage import (
     failure,
 )
 from prefect_octopusx.tasks.batch import Batch
-from prefect_octopusx.tasks.retries import resend_is_safe, retry_helps
+from prefect_octopusx.tasks.retries import RARELY_PASSING, resend_is_safe, retry_helps
 from prefect_octopusx.tasks.runs import attempt, top_run_id
 from prefect_octopusx.tasks.steps import Logger, store_video, submit_video, watch_video
 
@@ -26,6 +26,8 @@ __all__ = ["make_video"]
 
 def _going_on_is_safe(task: object, task_run: TaskRun, state: State[VideoRecord]) -> bool:
     """Allow another attempt where a create surely was not accepted, or where the record says how to go on for free."""
+    if isinstance(state.data, RARELY_PASSING):  # as often as for `create_video`, though a question may be asked again
+        return resend_is_safe(task, task_run, state)
     return resend_is_safe(task, task_run, state) or retry_helps(task, task_run, state)
 
 

@@ -13,16 +13,17 @@ from prefect.tasks import exponential_backoff
 from prefect_octopusx.api import ModelUnavailable, NotSubmitted, OctopusXError
 from prefect_octopusx.storage import DestinationUnavailable
 
-__all__ = ["FREE_STEP", "destination_is_away", "resend_is_safe", "retry_helps"]
+__all__ = ["FREE_STEP", "RARELY_PASSING", "destination_is_away", "resend_is_safe", "retry_helps"]
 
-_RARELY_PASSING = (ModelUnavailable, NotSubmitted)
+RARELY_PASSING = (ModelUnavailable, NotSubmitted)
+"""Errors of a create that surely was not accepted, and that is in vain mostly also the next time."""
 _MOST_RESENDS_OF_THOSE = 2
 
 
 def resend_is_safe(_task: Any, task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ANN401 - any task
     """Allow a create to be sent again only where the earlier one surely was not accepted."""
     error = state.data
-    if isinstance(error, _RARELY_PASSING):
+    if isinstance(error, RARELY_PASSING):
         return task_run.run_count <= _MOST_RESENDS_OF_THOSE
     return isinstance(error, OctopusXError) and error.resend_safe
 

@@ -80,6 +80,15 @@ async def test_one_that_fails_stops_no_other(batch: Batches) -> None:
     assert batch.posts == 6
 
 
+@pytest.mark.parametrize("kind", ["create_model_not_found", "create_build_request_failed"])
+async def test_what_is_mostly_in_vain_is_sent_three_times(batch: Batches, kind: str) -> None:
+    """As `generate_video` does, not seven times: a thousand rows with a mistyped model would hold it up for hours."""
+    batch.sandbox.add_fault(Fault(kind, times=None))
+    with pytest.raises(BatchFailed):
+        await batch(cats(1))
+    assert batch.posts == 3
+
+
 async def test_run_again_the_failed_ones_are_not_paid_for_unasked(batch: Batches) -> None:
     batch.sandbox.add_fault(Fault("video_failed", match="cat-1."))
     batch.sandbox.add_fault(Fault("create_lost_reply", match="cat-2."))
