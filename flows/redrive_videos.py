@@ -42,8 +42,8 @@ async def redrive_videos(
 
     `failed` are those that failed or were refused, did not get through, or were not ready in time (those are paid for
     already). `uncertain` are those of which nobody knows whether they are in the making and billed: look in the
-    OctopusX dashboard first, since each may be paid for twice. What a money guard held back is in neither: run the
-    batch itself again for it.
+    OctopusX dashboard first, since each may be paid for twice. What was never sent, only because a money guard held it
+    back, is in neither: run the batch itself again for it.
 
     Args:
         batch: The batch's name, as in `NAME-results.jsonl`.
@@ -97,6 +97,6 @@ async def redrive_videos(
 
 
 def _is_chosen(result: VideoResult, what: str) -> bool:
-    if result.is_stored or result.held:
-        return False
+    if result.is_stored or (result.held and result.state == "not_created"):
+        return False  # what failed before and was held back still is one that failed
     return (result.state in _UNDECIDED) == (what == "uncertain")

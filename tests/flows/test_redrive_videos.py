@@ -74,6 +74,14 @@ async def test_a_plan_and_a_limit_are_kept(batch: Batches) -> None:
     assert (result.created, result.held, batch.posts) == (1, 1, 7)
 
 
+async def test_what_a_limit_held_back_is_for_the_next_redrive(batch: Batches) -> None:
+    batch.sandbox.add_fault(Fault("video_failed", times=3))
+    await batch.state(cats(3))
+    assert (await redrive(batch, max_new_videos=1)).held == 2
+    assert (await redrive(batch)).created == 2
+    assert [line["state"] for line in (await batch.lines()).values()] == ["completed"] * 3
+
+
 async def test_what_was_not_ready_in_time_is_stored_for_nothing(batch: Batches) -> None:
     batch.sandbox.add_fault(Fault("video_slow", match="cat-0.", delay=2))
     await batch.state(cats(2), deadline=0.3)
