@@ -28,7 +28,7 @@ from prefect_octopusx.batches import (
 )
 from prefect_octopusx.blocks import Destination, OctopusXCredentials
 from prefect_octopusx.flows.options import BatchOptions
-from prefect_octopusx.storage import DestinationError, NameTaken, Step, VideoRecord
+from prefect_octopusx.storage import DestinationError, NameTaken, RecordState, Step, VideoRecord
 from prefect_octopusx.tasks import Batch, make_video, plan_videos
 from prefect_octopusx.tasks.batch_report import BatchProgress, show_plan, show_results
 from prefect_octopusx.tasks.runs import flow_run_id, run_times, top_run_id
@@ -110,8 +110,7 @@ class _Run:
         )
         allowed = options.max_new_videos
         if allowed is not None:  # a retry of this run goes on counting
-            ours = flow_run_id()
-            allowed -= sum(bool(video.outlook.record and video.outlook.record.flow_run_id == ours) for video in planned)
+            allowed -= sum(_counts(video.outlook.record, flow_run_id()) for video in planned)
         planned = hold_back(planned, max_new_videos=allowed, why=await self._too_late())
         self._logger.info("%s: %s", self._name, _plan_in_words(planned))
         return planned
@@ -182,12 +181,13 @@ class _Run:
 
     async def _made(self, video: PlannedVideo) -> VideoRecord | Exception:
         options = self._options
+        consents = video.may_pay  # what was in the making when the guards were asked may have failed since
         state: State[VideoRecord] = await make_video(  # type: ignore[misc] # Prefect's overloads forget that it is async
             video.item.request,
             name=video.item.name,
             batch=self._batch,
-            on_uncertain=options.on_uncertain,
-            retry_failed=options.retry_failed,
+            on_uncertain=options.on_uncertain if consents else "stop",
+            retry_failed=options.retry_failed and consents,
             asked_by=self._asked_by,
             poll_interval=options.poll_interval,
             deadline=options.deadline,
@@ -233,6 +233,12 @@ def finished(result: BatchResult) -> BatchResult:
     """Return the final state of a flow with this result; awaiting the flow gives the result itself."""
     name = "TooLate" if result.too_late and result.held else None
     return Completed(data=result, message=result.summary(), name=name)  # type: ignore[return-value] # see above
+
+
+def _counts(record: VideoRecord | None, run_id: str | None) -> bool:
+    """Tell whether this run sent a create that may have been accepted: what surely was not is free to be sent again."""
+    free = {RecordState.RELEASED, RecordState.REFUSED}
+    return record is not None and record.flow_run_id == run_id and record.state not in free
 
 
 def _untouched(video: PlannedVideo, *, why: str | None = None) -> VideoResult:

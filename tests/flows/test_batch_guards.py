@@ -1,5 +1,6 @@
 """Guards of money: how many a run may create, a plan without a create, a run that starts too late, a key used up."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,11 +12,12 @@ from prefect.artifacts import Artifact
 from prefect.flow_engine import run_flow
 from prefect.states import Scheduled, State
 
+from prefect_octopusx.api import TaskState, VideoTask
 from prefect_octopusx.batches import BatchFailed, BatchResult
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.flows import generate_videos
 from prefect_octopusx.sandbox import Fault, Sandbox, SandboxSettings
-from prefect_octopusx.storage import RecordState
+from prefect_octopusx.storage import RecordState, fail
 from tests.flows.batches import Batches, cats
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
@@ -56,6 +58,27 @@ class TestMaxNewVideos:
         state = await flow(requests=cats(6), name="launch", max_new_videos=3, return_state=True, **batch.options)
         assert state.is_failed()
         assert batch.posts == 3
+
+    async def test_a_retry_sends_again_what_was_surely_not_accepted(self, batch: Batches) -> None:
+        batch.sandbox.add_fault(Fault("create_ip_not_allowed", times=3))
+        flow = generate_videos.with_options(retries=1, retry_delay_seconds=0)
+        state = await flow(requests=cats(4), name="launch", max_new_videos=3, return_state=True, **batch.options)
+        assert "3 of 4 videos stored" in str(state.message)
+        assert batch.billed == 3
+
+    async def test_what_fails_after_the_plan_is_not_paid_for_anew(self, batch: Batches) -> None:
+        """It was in the making when the guards were asked; somebody else noted its failure before its turn came."""
+        batch.sandbox.add_fault(Fault("video_slow", match="cat-0.", delay=2))
+        batch.sandbox.add_fault(Fault("video_slow", match="cat-1.", delay=2))
+        await batch.state(cats(2), deadline=0.1)
+        asked = len(batch.sandbox.requests)
+        run = asyncio.create_task(batch.state(cats(2), max_new_videos=0, retry_failed=True, max_in_flight=1))
+        while len(batch.sandbox.requests) == asked:
+            await asyncio.sleep(0.02)
+        second = await batch.record("cat-1")
+        await fail(await batch.destination.store(), second, VideoTask(id=str(second.task_id), state=TaskState.FAILED))
+        await run
+        assert ((await batch.record("cat-1")).state, batch.posts) == ("failed", 2)
 
 
 class TestDryRun:
