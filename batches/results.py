@@ -1,13 +1,14 @@
 """What became of each video of a batch, and the file that keeps it: `NAME-results.jsonl`, a line a video."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefect_octopusx.api.errors import OctopusXError
+from prefect_octopusx.api.redact import redact
 from prefect_octopusx.batches.rows import VideoItem
 from prefect_octopusx.storage.records import VideoRecord
 
@@ -17,13 +18,14 @@ __all__ = [
     "ResultState",
     "ResultsInvalid",
     "VideoResult",
+    "items_of",
     "read_results",
     "results_file",
     "write_results",
 ]
 
 ResultState = Literal[
-    "completed", "submitted", "submitting", "uncertain", "failed", "refused", "released", "not_created"
+    "completed", "submitted", "submitting", "uncertain", "failed", "refused", "released", "not_created", "unknown"
 ]
 
 
@@ -33,7 +35,9 @@ class VideoResult(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
-    state: ResultState = Field(description="The record's state; `not_created` where this batch has no record of it.")
+    state: ResultState = Field(
+        description="The record's state; `not_created` where it has none, `unknown` where it can't be read."
+    )
     uri: str | None = None
     bytes: int | None = None
     sha256: str | None = Field(default=None, description="Of the whole file, in hex.")
@@ -52,40 +56,44 @@ class VideoResult(BaseModel):
 
     @classmethod
     def of(
-        cls, item: VideoItem, record: VideoRecord | None, *, error: Exception | str | None = None, held: bool = False
+        cls,
+        item: VideoItem,
+        record: VideoRecord | None,
+        *,
+        error: Exception | str | None = None,
+        held: bool = False,
+        known: bool = True,
     ) -> Self:
-        """Return the result of a video, by its record (None: it has none) and by what went wrong."""
+        """Return the result of a video.
+
+        Args:
+            item: What was asked for.
+            record: Its record, as far as it is known.
+            error: What went wrong.
+            held: Whether a money guard held it back.
+            known: Whether the record tells how the video stands now.
+        """
         request = None
         with suppress(OSError):  # a local picture is gone
             request = item.request.restorable()
+        state: ResultState = record.state.value if record else "not_created"
+        found = _of_record(record) if record else {}
+        found["task_id"] = found.get("task_id") or getattr(error, "task_id", None)
         return cls(
             name=item.name,
-            state=record.state.value if record else "not_created",
+            state=state if known else "unknown",
             model=item.request.model,
             place=item.place,
             request=request,
-            error=str(error) if error else None,
+            error=redact(str(error)) if error else None,
             held=held,
-            **(_of_record(record) if record else {}),
+            **found,
         )
 
     @property
     def is_stored(self) -> bool:
         """Whether the video is at the destination."""
         return self.state == "completed" and self.error is None
-
-    def item(self) -> VideoItem:
-        """Return the video to ask for again.
-
-        Raises:
-            ResultsInvalid: The request could not be kept.
-        """
-        if self.request is None:
-            raise ResultsInvalid(
-                f"{self.name}: its request could not be kept (an inline or local picture, or a URL with a query). Run "
-                '`generate_videos` with the manifest itself and `retry_failed=True`, or `on_uncertain="resubmit"`'
-            )
-        return VideoItem.model_validate({"name": self.name, "request": self.request, "place": self.place})
 
 
 class BatchResult(BaseModel):
@@ -124,6 +132,11 @@ class BatchResult(BaseModel):
         """The share of the failed ones among those that were not held back, from 0 to 1."""
         tried = len(self.results) - self.held
         return self.failed / tried if tried else 0.0
+
+    @property
+    def state_name(self) -> str | None:
+        """The name of the final state that tells it at a glance; None for the usual one."""
+        return "TooLate" if self.too_late and self.held else None
 
     def summary(self) -> str:
         """Return it in a sentence or two."""
@@ -175,6 +188,23 @@ def read_results(data: bytes, *, where: str) -> list[VideoResult]:
     if not results:
         raise ResultsInvalid(f"{where} holds no results.")
     return results
+
+
+def items_of(results: Sequence[VideoResult]) -> list[VideoItem]:
+    """Return the videos to ask for again.
+
+    Raises:
+        ResultsInvalid: Some requests could not be kept; all are named.
+    """
+    if lost := [result.name for result in results if result.request is None]:
+        raise ResultsInvalid(
+            f"{', '.join(lost)}: the request could not be kept (an inline or local picture, or a URL with a query). "
+            'Run `generate_videos` with the manifest itself and `retry_failed=True`, or `on_uncertain="resubmit"`'
+        )
+    return [
+        VideoItem.model_validate({"name": result.name, "request": result.request, "place": result.place})
+        for result in results
+    ]
 
 
 def _of_record(record: VideoRecord) -> dict[str, Any]:

@@ -6,16 +6,9 @@ from collections.abc import Sequence
 
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
 from prefect.utilities.annotations import quote
 
-from prefect_octopusx.api import (
-    AuthenticationError,
-    EndpointNotFound,
-    OctopusXClient,
-    OctopusXError,
-    QuotaExceeded,
-)
+from prefect_octopusx.api import OctopusXClient, OctopusXError
 from prefect_octopusx.batches import (
     BatchFailed,
     BatchResult,
@@ -28,15 +21,14 @@ from prefect_octopusx.batches import (
 )
 from prefect_octopusx.blocks import Destination, OctopusXCredentials
 from prefect_octopusx.flows.options import BatchOptions
+from prefect_octopusx.flows.stopping import Stop
 from prefect_octopusx.storage import DestinationError, NameTaken, RecordState, Step, VideoRecord
 from prefect_octopusx.tasks import Batch, make_video, plan_videos
 from prefect_octopusx.tasks.batch_report import BatchProgress, show_plan, show_results
 from prefect_octopusx.tasks.runs import flow_run_id, run_times, top_run_id
 from prefect_octopusx.tasks.steps import Logger
 
-__all__ = ["finished", "run_batch"]
-
-_CONCERNS_ALL = (AuthenticationError, QuotaExceeded, EndpointNotFound)
+__all__ = ["run_batch"]
 
 
 async def run_batch(
@@ -91,26 +83,24 @@ class _Run:
         self._options = options
         self._known = known
         self._logger = logger
-        self._asked_by: str | None = None
+        self._top_run: str | None = None
         self._is_too_late = False
-        self._stopped: str | None = None
-        """Why nothing more is created: what went wrong with one video would go wrong with all."""
+        self._stop = Stop()
 
     async def plan(self, items: Sequence[VideoItem]) -> list[PlannedVideo]:
         """Look at every video, and hold back what is not to be paid for in this run."""
         options = self._options
-        if options.retry_failed or options.on_uncertain == "resubmit":
-            self._asked_by = await top_run_id()
+        self._top_run = await top_run_id()
         planned = await plan_videos(
             quote(items),
             batch=self._batch,
             on_uncertain=options.on_uncertain,
             retry_failed=options.retry_failed,
-            asked_by=self._asked_by,
+            asked_by=self._top_run,
         )
         allowed = options.max_new_videos
-        if allowed is not None:  # a retry of this run goes on counting
-            allowed -= sum(_counts(video.outlook.record, flow_run_id()) for video in planned)
+        if allowed is not None:  # a retry of this run, or of one around it, goes on counting
+            allowed -= sum(_counts(video.outlook.record, self._top_run) for video in planned)
         planned = hold_back(planned, max_new_videos=allowed, why=await self._too_late())
         self._logger.info("%s: %s", self._name, _plan_in_words(planned))
         return planned
@@ -141,8 +131,10 @@ class _Run:
         await progress.begin()
         seats = asyncio.Semaphore(self._options.max_in_flight)
         async with asyncio.TaskGroup() as group:  # whatever happens, it waits until all have come to rest
-            tasks = [group.create_task(self._one(video, seats, progress)) for video in planned]
-        made = [task.result() for task in tasks]
+            # What is paid for goes first.
+            order = sorted(planned, key=lambda video: video.outlook.step is not Step.RESUME)
+            tasks = {video.item.name: group.create_task(self._one(video, seats, progress)) for video in order}
+        made = [tasks[video.item.name].result() for video in planned]
         after = await _used(self._batch.client, self._logger) if before is not None else None
         ours = flow_run_id()
         result = BatchResult(
@@ -164,20 +156,29 @@ class _Run:
         async with seats:
             await self._batch.may_start(name)
             try:
-                if self._stopped and video.may_pay:
-                    return _untouched(video, why=self._stopped), video.outlook.record
-                found = await self._made(video)
+                stopped = self._stop.reason(video.item) if video.may_pay else None
+                found = None if stopped else await self._made(video)
             finally:
                 self._batch.has_started(name)
         await progress.one_more()
         if isinstance(found, VideoRecord):
             return VideoResult.of(video.item, found), found
-        if isinstance(found, _CONCERNS_ALL) and not self._stopped:
-            self._stopped = f"not sent, since it went wrong for {name}, as it would for all: {found}"
-            self._logger.error("Nothing more is created in this run. %s", found)
-        # The record of a name that is taken tells of another request.
-        record = None if isinstance(found, NameTaken) else await self._record(name) or video.outlook.record
-        return VideoResult.of(video.item, record, error=found), record
+        if found is None:
+            return _untouched(video, why=stopped), video.outlook.record
+        if scope := self._stop.note(found, video.item):
+            self._logger.error("Nothing more is created in this run (%s). %s", scope, found)
+        return await self._failed(video, found)
+
+    async def _failed(self, video: PlannedVideo, error: Exception) -> tuple[VideoResult, VideoRecord | None]:
+        if isinstance(error, NameTaken):  # the record is of another request
+            return VideoResult.of(video.item, None, error=error), None
+        try:
+            entry = await self._batch.store.read(video.item.name)
+        except OctopusXError as trouble:
+            self._logger.warning("%s: its record can't be read: %s", video.item.name, trouble)
+            return VideoResult.of(video.item, video.outlook.record, error=error, known=False), None
+        record = entry.record if entry else None
+        return VideoResult.of(video.item, record, error=error), record
 
     async def _made(self, video: PlannedVideo) -> VideoRecord | Exception:
         options = self._options
@@ -188,7 +189,7 @@ class _Run:
             batch=self._batch,
             on_uncertain=options.on_uncertain if consents else "stop",
             retry_failed=options.retry_failed and consents,
-            asked_by=self._asked_by,
+            asked_by=self._top_run,
             poll_interval=options.poll_interval,
             deadline=options.deadline,
             lease=options.lease,
@@ -196,14 +197,6 @@ class _Run:
         )
         found: VideoRecord | Exception = await state.aresult(raise_on_failure=False)
         return found
-
-    async def _record(self, name: str) -> VideoRecord | None:
-        try:
-            entry = await self._batch.store.read(name)
-        except OctopusXError as error:
-            self._logger.warning("%s: its record can't be read: %s", name, error)
-            return None
-        return entry.record if entry else None
 
     async def _too_late(self) -> str | None:
         most = self._options.max_lateness
@@ -229,16 +222,10 @@ class _Run:
         return [new.pop(one.name, one) for one in self._known] + list(new.values())
 
 
-def finished(result: BatchResult) -> BatchResult:
-    """Return the final state of a flow with this result; awaiting the flow gives the result itself."""
-    name = "TooLate" if result.too_late and result.held else None
-    return Completed(data=result, message=result.summary(), name=name)  # type: ignore[return-value] # see above
-
-
-def _counts(record: VideoRecord | None, run_id: str | None) -> bool:
+def _counts(record: VideoRecord | None, top_run: str | None) -> bool:
     """Tell whether this run sent a create that may have been accepted: what surely was not is free to be sent again."""
     free = {RecordState.RELEASED, RecordState.REFUSED}
-    return record is not None and record.flow_run_id == run_id and record.state not in free
+    return record is not None and record.top_run_id == top_run and record.state not in free
 
 
 def _untouched(video: PlannedVideo, *, why: str | None = None) -> VideoResult:
@@ -273,7 +260,7 @@ def _judged(result: BatchResult, options: BatchOptions) -> BatchResult:
     """Raise if too many failed."""
     if not result.failed or result.failed_ratio <= options.fail_if_failed_ratio:
         return result
-    wrong = [f"{one.name} ({one.state})" for one in result.results if one.error and not one.is_stored]
+    wrong = [f"{one.name} ({one.state})" for one in result.results if not one.is_stored and not one.held]
     more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
     raise BatchFailed(
         f"{result.name}: {result.summary()} Not stored: {', '.join(wrong[:_NAMED])}{more}. Run it again for what is "

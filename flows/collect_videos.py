@@ -7,7 +7,6 @@ from typing import Annotated
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_table_artifact
-from prefect.states import Completed
 from pydantic import BaseModel, ConfigDict, Field
 
 from prefect_octopusx.api import OctopusXError, TaskState
@@ -20,6 +19,7 @@ from prefect_octopusx.blocks import (
 )
 from prefect_octopusx.storage import RecordState, VideoRecord
 from prefect_octopusx.tasks import PendingVideo, find_pending, save_video
+from prefect_octopusx.tasks.runs import completed
 
 __all__ = ["CollectedVideo", "collect_videos"]
 
@@ -85,7 +85,7 @@ async def collect_videos(
             f"{_summary(rows)}. Ready, but not stored: {', '.join(unsaved[:20])}. See their task runs; the next run "
             "tries again"
         )
-    return Completed(data=rows, message=_summary(rows))  # type: ignore[return-value] # awaiting it gives the rows
+    return completed(rows, _summary(rows))
 
 
 async def _collect(

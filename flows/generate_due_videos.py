@@ -10,6 +10,7 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from pydantic import Field
 
+from prefect_octopusx.api import OctopusXError
 from prefect_octopusx.batches import BatchResult, Weekday, due_videos, zone_named
 from prefect_octopusx.blocks import (
     Destination,
@@ -18,8 +19,8 @@ from prefect_octopusx.blocks import (
     S3Destination,
     resolve_destination,
 )
-from prefect_octopusx.flows.batch_run import finished, run_batch
-from prefect_octopusx.flows.manifests import Location, Timezone, load_manifest, scheduled_in
+from prefect_octopusx.flows.batch_run import run_batch
+from prefect_octopusx.flows.manifests import Location, Timezone, batch_name, load_manifest, scheduled_in
 from prefect_octopusx.flows.options import (
     BatchOptions,
     Lease,
@@ -30,7 +31,8 @@ from prefect_octopusx.flows.options import (
     RequestsPerMinute,
     Transfers,
 )
-from prefect_octopusx.storage import LEASE, OnUncertain, RecordState, check_name
+from prefect_octopusx.storage import LEASE, OnUncertain, RecordState
+from prefect_octopusx.tasks.runs import completed
 
 __all__ = ["generate_due_videos"]
 
@@ -85,7 +87,7 @@ async def generate_due_videos(
         name: The batch's name; by default the manifest's, with the date: `NAME-2026-12-01-results.jsonl`.
         defaults: Fields for all rows that do not give them.
         dry_run: Only say what would be done.
-        max_new_videos: How many creates this run may send at most.
+        max_new_videos: How many creates this run may send at most, with all its retries.
         max_lateness: Seconds; a run that starts later than that after its scheduled time creates nothing, so that a
             worker that was away does not bill all that it missed. A day by default; none for no limit.
         fail_if_failed_ratio: As in `generate_videos`.
@@ -129,7 +131,7 @@ async def generate_due_videos(
         )
     result = await run_batch(
         due.items,
-        name=check_name(name or f"{calendar.name}-{tick:%Y-%m-%d}"),
+        name=batch_name(name or f"{calendar.name}-{tick:%Y-%m-%d}"),
         destination=destination,
         credentials=credentials,
         options=BatchOptions(
@@ -147,12 +149,20 @@ async def generate_due_videos(
             lease=lease,
         ),
     )
-    return finished(result)
+    return completed(result, result.summary(), name=result.state_name)
 
 
 async def _never_stored(names: Sequence[str], destination: Destination | None) -> list[str]:
-    """Return which of these have no completed record."""
+    """Return which of these have no completed record. Only told, so no trouble with one stops the calendar."""
     store = await (await resolve_destination(destination)).store()
-    entries = await asyncio.gather(*(store.read(name) for name in names))
-    stored = {entry.record.name for entry in entries if entry and entry.record.state is RecordState.COMPLETED}
-    return [name for name in names if name not in stored]
+
+    async def is_stored(name: str) -> bool:
+        try:
+            entry = await store.read(name)
+        except OctopusXError as error:
+            get_run_logger().warning("%s: its record can't be read: %s", name, error)
+            return True
+        return entry is not None and entry.record.state is RecordState.COMPLETED
+
+    stored = await asyncio.gather(*map(is_stored, names))
+    return [name for name, done in zip(names, stored, strict=True) if not done]

@@ -10,8 +10,8 @@ from prefect.runtime import flow_run
 from prefect_octopusx.api import VideoRequest
 from prefect_octopusx.batches import BatchResult, VideoItem, named_items
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination
-from prefect_octopusx.flows.batch_run import finished, run_batch
-from prefect_octopusx.flows.manifests import Location, Timezone, load_manifest, scheduled_in
+from prefect_octopusx.flows.batch_run import run_batch
+from prefect_octopusx.flows.manifests import Location, Timezone, batch_name, load_manifest, scheduled_in
 from prefect_octopusx.flows.options import (
     BatchOptions,
     Lease,
@@ -22,7 +22,8 @@ from prefect_octopusx.flows.options import (
     RequestsPerMinute,
     Transfers,
 )
-from prefect_octopusx.storage import LEASE, OnUncertain, check_name
+from prefect_octopusx.storage import LEASE, OnUncertain
+from prefect_octopusx.tasks.runs import completed
 
 __all__ = ["generate_videos"]
 
@@ -70,7 +71,8 @@ async def generate_videos(
             manifest's file name without its ending, or a name of this run.
         defaults: Fields for all rows of the manifest that do not give them.
         dry_run: Only say what would be done: the log and the artifact `plan-NAME` have the plan. Sends nothing.
-        max_new_videos: How many creates this run may send at most; the next run goes on from there.
+        max_new_videos: How many creates this run may send at most, with all its retries and those of the runs around
+            it; the next run goes on from there.
         max_lateness: Seconds; a run that starts later than that after its scheduled time creates nothing, and only
             stores what is in the making.
         fail_if_failed_ratio: The run fails if more than this share of its videos, from 0 to 1, is not stored at the
@@ -94,10 +96,12 @@ async def generate_videos(
         ManifestError: The list has faults; all are told, with row and column. Nothing was sent.
         BatchFailed: More videos failed than `fail_if_failed_ratio` allows; the others are stored.
         OctopusXError: The destination or the key can't be used.
-        ValueError: Not one of `manifest` and `requests` is given, or a name or zone can't be one.
+        ValueError: Not one of `manifest` and `requests` is given, or something that does not go with it.
     """
     if (manifest is None) == (requests is None):
         raise ValueError("Give one of `manifest` and `requests`.")
+    if requests is not None and (defaults or scheduled):
+        raise ValueError("defaults, scheduled: they are for a `manifest`; `requests` are made as they are.")
     items: list[VideoItem]
     if manifest is not None:
         loaded = await load_manifest(manifest, defaults=defaults, destination=destination)
@@ -108,7 +112,7 @@ async def generate_videos(
         name = name or f"videos-{flow_run.id}"
     result = await run_batch(
         items,
-        name=check_name(name),
+        name=batch_name(name),
         destination=destination,
         credentials=credentials,
         options=BatchOptions(
@@ -126,4 +130,4 @@ async def generate_videos(
             lease=lease,
         ),
     )
-    return finished(result)
+    return completed(result, result.summary(), name=result.state_name)

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator
 
 from prefect_octopusx.batches import Manifest, read_manifest, zone_named
-from prefect_octopusx.blocks import Destination, resolve_destination
-from prefect_octopusx.storage import S3Store, read_location
+from prefect_octopusx.blocks import Destination
+from prefect_octopusx.storage import check_name
+from prefect_octopusx.tasks import read_manifest_file
 from prefect_octopusx.tasks.runs import run_times
 
-__all__ = ["Location", "Timezone", "load_manifest", "scheduled_in"]
+__all__ = ["Location", "Timezone", "batch_name", "load_manifest", "scheduled_in"]
 
 
 def _is_zone(name: str) -> str:
@@ -26,6 +27,21 @@ Timezone = Annotated[str, AfterValidator(_is_zone)]
 """The IANA name of a time zone."""
 
 
+def batch_name(name: str) -> str:
+    """Return a batch's name, if it can be one.
+
+    Raises:
+        ValueError: It can't; the message says what is allowed.
+    """
+    try:
+        return check_name(name)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} This is the batch's name, by which its results are stored. Give one by `name`, or rename the "
+            "manifest"
+        ) from None
+
+
 async def load_manifest(
     location: str, *, defaults: Mapping[str, Any] | None, destination: Destination | None
 ) -> Manifest:
@@ -35,11 +51,8 @@ async def load_manifest(
         ManifestError: It has faults.
         DestinationError: It can't be read.
     """
-    like = None
-    if location.startswith("s3://"):
-        store = await (await resolve_destination(destination)).store()
-        like = store.options if isinstance(store, S3Store) else None
-    return read_manifest(await read_location(location, like=like), where=location, defaults=defaults)
+    data = await read_manifest_file(location, destination=destination)
+    return read_manifest(data, where=location, defaults=defaults)
 
 
 async def scheduled_in(timezone: str, scheduled: datetime | None) -> datetime:

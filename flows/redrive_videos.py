@@ -4,9 +4,10 @@ from typing import Literal
 
 from prefect import flow
 
-from prefect_octopusx.batches import BatchResult, ResultsInvalid, VideoResult, read_results, results_file
+from prefect_octopusx.batches import BatchResult, ResultsInvalid, VideoResult, items_of, read_results, results_file
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination, resolve_destination
-from prefect_octopusx.flows.batch_run import finished, run_batch
+from prefect_octopusx.flows.batch_run import run_batch
+from prefect_octopusx.flows.manifests import batch_name
 from prefect_octopusx.flows.options import (
     BatchOptions,
     MaxInFlight,
@@ -16,7 +17,7 @@ from prefect_octopusx.flows.options import (
     RequestsPerMinute,
     Transfers,
 )
-from prefect_octopusx.storage import check_name
+from prefect_octopusx.tasks.runs import completed
 
 __all__ = ["redrive_videos"]
 
@@ -51,7 +52,7 @@ async def redrive_videos(
         destination: Where the batch went. Left out, the saved block `s3-destination/default`, else the folder `videos`.
         credentials: The API key; found as in `generate_video`.
         dry_run: Only say what would be done.
-        max_new_videos: How many creates this run may send at most.
+        max_new_videos: How many creates this run may send at most, with all its retries.
         fail_if_failed_ratio: As in `generate_videos`, for those that are tried again.
         max_in_flight: How many videos are in the making at once.
         requests_per_minute: How often the API is asked, creates and looks together.
@@ -69,14 +70,14 @@ async def redrive_videos(
     """
     destination = await resolve_destination(destination)
     store = await destination.store()
-    name = results_file(check_name(batch))
+    name = results_file(batch_name(batch))
     data = await store.read_file(name)
     if data is None:
         raise ResultsInvalid(f"batch: there is no {name} at the destination. Check `batch` and `destination`.")
     known = read_results(data, where=name)
     result = await run_batch(
-        [result.item() for result in known if _is_chosen(result, what)],
-        name=check_name(batch),
+        items_of([result for result in known if _is_chosen(result, what)]),
+        name=batch_name(batch),
         known=known,
         destination=destination,
         credentials=credentials,
@@ -93,7 +94,7 @@ async def redrive_videos(
             deadline=deadline,
         ),
     )
-    return finished(result)
+    return completed(result, result.summary(), name=result.state_name)
 
 
 def _is_chosen(result: VideoResult, what: str) -> bool:

@@ -43,6 +43,7 @@ async def submit(
     on_uncertain: OnUncertain = "stop",
     retry_failed: bool = False,
     asked_by: str | None = None,
+    top_run_id: str | None = None,
     lease: float = LEASE,
     logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None,
     clock: Callable[[], float] = time.time,
@@ -63,6 +64,7 @@ async def submit(
         retry_failed: Whether to try anew, and pay for, what failed or was refused.
         asked_by: The run that the two options above were given to, flow run or other; what it left behind itself is not
             sent again because of them. `flow_run_id` by default.
+        top_run_id: Noted in the record.
         lease: Seconds without a renewal after which others take this run for dead while its create is on the way.
         logger: Where to say what was found.
         clock: Returns Unix seconds.
@@ -79,7 +81,7 @@ async def submit(
         ValueError: The name can't name a video.
     """
     logger = logger or logging.getLogger(__name__)
-    claim = _draft(request, check_name(name), flow_run_id, lease, clock())
+    claim = _draft(request, check_name(name), flow_run_id, lease, clock()).model_copy(update={"top_run_id": top_run_id})
     if retry_failed or on_uncertain == "resubmit":
         claim = claim.model_copy(update={"asked_by": asked_by or flow_run_id})
     entry = await Claimant(

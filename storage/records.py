@@ -93,6 +93,9 @@ class VideoRecord(BaseModel):
     asked_by: str | None = Field(
         default=None, description="The run whose `on_uncertain` or `retry_failed` allowed this create to be sent."
     )
+    top_run_id: str | None = Field(
+        default=None, description="Of a batch: the run at the top of those around it, which all retries share."
+    )
     task_id: str | None = Field(default=None, description="The id from the create reply, verbatim.")
     alt_ids: tuple[str, ...] = Field(default=(), description="Other ids in the create reply.")
     claimed_at: datetime

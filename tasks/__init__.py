@@ -8,6 +8,7 @@ from prefect_octopusx.tasks.find_pending import PendingVideo, find_pending
 from prefect_octopusx.tasks.make_video import make_video
 from prefect_octopusx.tasks.plan_videos import plan_videos
 from prefect_octopusx.tasks.query_video import query_video
+from prefect_octopusx.tasks.read_manifest_file import read_manifest_file
 from prefect_octopusx.tasks.save_video import save_video
 from prefect_octopusx.tasks.upload_video import upload_video
 from prefect_octopusx.tasks.wait_for_video import wait_for_video
@@ -19,6 +20,7 @@ __all__ = [
     "save_video",
     # Many at once
     "Batch",
+    "read_manifest_file",
     "plan_videos",
     "make_video",
     # Beside it

@@ -23,7 +23,7 @@ class Batch:
     Attributes:
         store: Where the videos go.
         client: The gateway.
-        scheduler: The budget of requests of this key, shared by all batches of this process.
+        scheduler: The budget of requests of this key, shared by all batches of this event loop.
         transfers: The seats for downloads to the destination.
     """
 
@@ -52,7 +52,7 @@ class Batch:
             destination: Where to; `s3-destination/default` by default, else the folder `videos`.
             credentials: The API key; found as `resolve_credentials` says by default.
             requests_per_minute: How often the API is asked, all videos together. If another batch with the same key
-                runs in this process, its budget is shared, and its rate holds.
+                runs in this event loop, its budget is shared, and its rate holds.
             transfers: How many videos are stored at the same time.
 
         Raises:

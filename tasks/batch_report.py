@@ -16,6 +16,7 @@ from prefect_octopusx.tasks.steps import Logger
 __all__ = ["BatchProgress", "show_plan", "show_results"]
 
 _EVERY = 5.0  # seconds; each update is a request to Prefect's server
+_LONGEST = 300  # characters of an error
 _MOST_ROWS = 1000  # a browser shows no more with pleasure; the results manifest has all
 
 
@@ -75,7 +76,7 @@ async def show_plan(name: str, planned: Sequence[PlannedVideo], *, summary: str,
             "model": video.item.request.model,
             "plan": "hold back" if video.held else video.outlook.step.value,
             "record": video.outlook.record.state.value if video.outlook.record else "",
-            "note": video.held or str(video.outlook.error or ""),
+            "note": _short(video.held or str(video.outlook.error or "")),
         }
         for video in order
     ]
@@ -95,11 +96,15 @@ async def show_results(name: str, results: Sequence[VideoResult], *, summary: st
             "seconds": result.seconds,
             "attempts": result.attempts,
             "task": result.task_id or "",
-            "error": result.error or "",
+            "error": _short(result.error or ""),
         }
         for result in order
     ]
     await _table(rows, key=artifact_key(name, kind="videos"), description=summary, logger=logger)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 async def _table(rows: list[dict[str, Any]], *, key: str, description: str, logger: Logger) -> None:

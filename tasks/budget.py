@@ -1,4 +1,4 @@
-"""One budget of requests a key: whatever asks with it in this process, asks in turns."""
+"""One budget of requests a key: whatever asks with it in this event loop, asks in turns."""
 
 import asyncio
 import hashlib

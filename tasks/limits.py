@@ -1,7 +1,8 @@
 """Limits that a team shares across machines: Prefect's global concurrency limits, used where they exist.
 
 `octopusx-creates` (with a slot decay) bounds how often creates are sent; `octopusx-requests` how many requests are on
-their way at once. Neither is needed. A limit is a courtesy between runs: where Prefect can't say, a request is sent.
+their way at once. Neither is needed. A limit is a courtesy between runs: where Prefect can't be asked, a request is
+sent. A limit of 0 lets nothing through.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -10,9 +11,11 @@ from typing import Literal
 
 import httpx
 from prefect import get_client
+from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurrency, rate_limit
 from prefect.exceptions import ObjectNotFound
 
+from prefect_octopusx.api import RateLimited
 from prefect_octopusx.tasks.steps import Logger
 
 __all__ = ["CREATES", "REQUESTS", "shared_limits"]
@@ -28,37 +31,55 @@ async def shared_limits(logger: Logger) -> Around:
     """Return what to enter around each request, by the limits that exist now.
 
     Raises:
-        ValueError: `octopusx-creates` exists without a slot decay: it would let a few creates through, and then none.
+        ValueError: A limit is 0, which lets nothing through; or `octopusx-creates` has no slot decay, so that it would
+            let a few creates through, and then none.
     """
-    by_rate, by_number = await _decay(CREATES, logger), await _decay(REQUESTS, logger)
-    if by_rate is not None and by_rate <= 0:
+    by_rate, by_number = await _active(CREATES, logger), await _active(REQUESTS, logger)
+    for limit in (by_rate, by_number):
+        if limit is not None and limit.limit <= 0:
+            raise ValueError(
+                f"The global concurrency limit {limit.name!r} is 0, so nothing may be sent. To go on: "
+                f"prefect gcl update {limit.name} --limit 1, or more"
+            )
+    if by_rate is not None and by_rate.slot_decay_per_second <= 0:
         raise ValueError(
             f"The global concurrency limit {CREATES!r} has no slot decay, which makes it a rate. Give it one: "
             f"prefect gcl update {CREATES} --slot-decay-per-second 0.5"
         )
-    if by_rate is not None or by_number is not None:
-        names = [name for name, found in ((CREATES, by_rate), (REQUESTS, by_number)) if found is not None]
-        logger.info("Requests keep to the global concurrency limits %s", ", ".join(names))
+    names = {limit.name for limit in (by_rate, by_number) if limit is not None}
+    if names:
+        logger.info("Requests keep to the global concurrency limits %s", ", ".join(sorted(names)))
+    told: set[str] = set()
 
     @asynccontextmanager
     async def around(kind: Literal["create", "look"]) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             try:
-                if kind == "create" and by_rate is not None:
+                if kind == "create" and CREATES in names:
                     await rate_limit(CREATES)
-                if by_number is not None:
+                if REQUESTS in names:
                     # A slot whose lease could not be renewed must not end a request that is on its way.
                     slot = concurrency(REQUESTS, lease_duration=_LEASE, raise_on_lease_renewal_failure=False)
                     await stack.enter_async_context(slot)
             except ConcurrencySlotAcquisitionError as error:
-                logger.warning("Prefect could not be asked for a slot of a global concurrency limit: %s", error)
+                if _is_zero(error):
+                    raise RateLimited(f"The {kind} was not sent: {error}. A limit of 0 lets nothing through") from None
+                if str(error) not in told:
+                    logger.warning("Requests go on without a slot of a global concurrency limit: %s", error)
+                told.add(str(error))
             yield
 
     return around
 
 
-async def _decay(name: str, logger: Logger) -> float | None:
-    """Return the slots that come free each second; None where there is no such limit, or it is switched off."""
+def _is_zero(error: Exception) -> bool:
+    """Tell whether the server refused because the limit was set to 0: it says that more slots were asked for."""
+    cause = error.__cause__
+    return isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code == 422
+
+
+async def _active(name: str, logger: Logger) -> GlobalConcurrencyLimitResponse | None:
+    """Return a limit; None where there is no such one, or it is switched off."""
     try:
         async with get_client() as client:
             limit = await client.read_global_concurrency_limit_by_name(name)
@@ -67,4 +88,4 @@ async def _decay(name: str, logger: Logger) -> float | None:
     except httpx.HTTPError as error:
         logger.warning("The global concurrency limit %s can't be looked up: %s", name, type(error).__name__)
         return None
-    return limit.slot_decay_per_second if limit.active else None
+    return limit if limit.active else None

@@ -64,7 +64,7 @@ async def make_video(
         batch: What it shares with others, from `Batch.opened`.
         on_uncertain: `resubmit` sends again where nobody knows whether an earlier create was accepted.
         retry_failed: Whether to try anew, and pay for, what failed or was refused.
-        asked_by: The run that the two options above were given to; the one at the top by default.
+        asked_by: The run that this is asked for by, with all its retries: the one at the top by default.
         poll_interval: Seconds between looks. By default the pacing decides.
         deadline: Seconds after the submission at which waiting ends; 3600 by default, 49 hours for off-peak.
         lease: Seconds without a sign of life after which other runs take this one for dead while its create is on the
@@ -82,8 +82,7 @@ async def make_video(
     """
     batch.check_loop()
     logger = get_run_logger()
-    if asked_by is None and (retry_failed or on_uncertain == "resubmit"):
-        asked_by = await top_run_id()
+    asked_by = asked_by or await top_run_id()
     try:
         record = await submit_video(
             batch.store,
@@ -93,6 +92,7 @@ async def make_video(
             on_uncertain=on_uncertain,
             retry_failed=retry_failed,
             asked_by=asked_by,
+            top_run=asked_by,
             lease=lease,
             turn=batch.scheduler.create_turn,
             logger=logger,

@@ -51,4 +51,9 @@ async def plan_videos(
             )
         return PlannedVideo(item, outlook)
 
-    return list(await asyncio.gather(*(plan(item) for item in items)))
+    looks = [asyncio.create_task(plan(item)) for item in items]
+    try:
+        return list(await asyncio.gather(*looks))
+    finally:
+        for unfinished in looks:
+            unfinished.cancel()

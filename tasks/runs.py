@@ -2,16 +2,18 @@
 
 import time
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun, TaskRun, TaskRunResult
 from prefect.context import FlowRunContext, TaskRunContext
+from prefect.states import Completed
 
 __all__ = [
     "RunTimes",
     "attempt",
+    "completed",
     "flow_run_id",
     "retries_are_left",
     "run_times",
@@ -19,6 +21,8 @@ __all__ = [
     "task_run_id",
     "top_run_id",
 ]
+
+T = TypeVar("T")
 
 
 def flow_run_id() -> str | None:
@@ -83,6 +87,17 @@ def retries_are_left() -> bool:
     if context is None or context.flow_run is None:
         return False
     return context.flow_run.run_count <= (context.flow_run.empirical_policy.retries or 0)
+
+
+def completed(data: T, message: str, *, name: str | None = None) -> T:
+    """Return a flow's result as its final state, with a message to be seen; awaiting the flow gives the data itself.
+
+    On a retry it is the data alone: where a retry returns a state, Prefect 3.8 raises the earlier attempt's error.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or context.flow_run.run_count > 1:
+        return data
+    return Completed(data=data, message=message, name=name)  # type: ignore[return-value] # see above
 
 
 def attempt() -> int:

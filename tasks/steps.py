@@ -35,6 +35,7 @@ async def submit_video(
     on_uncertain: OnUncertain,
     retry_failed: bool,
     asked_by: str | None,
+    top_run: str | None = None,
     lease: float,
     turn: Callable[[], AbstractAsyncContextManager[None]],
     logger: Logger,
@@ -58,6 +59,7 @@ async def submit_video(
                 on_uncertain=on_uncertain,
                 retry_failed=retry_failed,
                 asked_by=asked_by,
+                top_run_id=top_run,
                 lease=lease,
                 logger=logger,
             )

@@ -3,7 +3,7 @@
 import pytest
 
 from prefect_octopusx.api import CustomRequest, JimengRequest, VideoRequest, ViduRequest
-from prefect_octopusx.batches import VideoItem, VideoResult, read_results, write_results
+from prefect_octopusx.batches import VideoItem, VideoResult, items_of, read_results, write_results
 
 REQUESTS = [
     ViduRequest(model="viduq3-pro", prompt="`a` | b\n# c", duration=5),
@@ -18,5 +18,5 @@ REQUESTS = [
 def test_the_very_request_is_made_again(request_: VideoRequest) -> None:
     """Another digest would be another video: paid for under a name that the manifest could not use any more."""
     line = write_results([VideoResult.of(VideoItem(name="a", request=request_), None, error="lost")])
-    (found,) = read_results(line, where="launch-results.jsonl")
-    assert found.item().request.digest == request_.digest
+    (found,) = items_of(read_results(line, where="launch-results.jsonl"))
+    assert found.request.digest == request_.digest

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.crashes.comebacks", "tests.crashes.scenes")
+pytest.register_assert_rewrite("tests.crashes.comebacks", "tests.crashes.scenes", "tests.flows.main_job")

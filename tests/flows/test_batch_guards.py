@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from prefect import get_client
+from prefect import flow, get_client
 from prefect.artifacts import Artifact
 from prefect.flow_engine import run_flow
 from prefect.states import Scheduled, State
@@ -54,16 +54,16 @@ class TestMaxNewVideos:
 
     async def test_a_retry_of_the_run_goes_on_counting(self, batch: Batches) -> None:
         batch.sandbox.add_fault(Fault("video_failed", match="cat-1."))
-        flow = generate_videos.with_options(retries=2, retry_delay_seconds=0)
-        state = await flow(requests=cats(6), name="launch", max_new_videos=3, return_state=True, **batch.options)
+        retried = generate_videos.with_options(retries=2, retry_delay_seconds=0)
+        state = await retried(requests=cats(6), name="launch", max_new_videos=3, return_state=True, **batch.options)
         assert state.is_failed()
         assert batch.posts == 3
 
     async def test_a_retry_sends_again_what_was_surely_not_accepted(self, batch: Batches) -> None:
         batch.sandbox.add_fault(Fault("create_ip_not_allowed", times=3))
-        flow = generate_videos.with_options(retries=1, retry_delay_seconds=0)
-        state = await flow(requests=cats(4), name="launch", max_new_videos=3, return_state=True, **batch.options)
-        assert "3 of 4 videos stored" in str(state.message)
+        retried = generate_videos.with_options(retries=1, retry_delay_seconds=0)
+        result = await retried(requests=cats(4), name="launch", max_new_videos=3, **batch.options)
+        assert (result.stored, result.held) == (3, 1)
         assert batch.billed == 3
 
     async def test_what_fails_after_the_plan_is_not_paid_for_anew(self, batch: Batches) -> None:
@@ -79,6 +79,24 @@ class TestMaxNewVideos:
         await fail(await batch.destination.store(), second, VideoTask(id=str(second.task_id), state=TaskState.FAILED))
         await run
         assert ((await batch.record("cat-1")).state, batch.posts) == ("failed", 2)
+
+    async def test_a_retry_of_a_flow_around_goes_on_counting(self, batch: Batches) -> None:
+        """Each retry of it gives the batch a new run."""
+        batch.sandbox.add_fault(Fault("video_failed", match="cat-1."))
+
+        @flow(retries=2)
+        async def around() -> None:
+            await batch(cats(6), max_new_videos=3)
+
+        assert (await around(return_state=True)).is_failed()
+        assert batch.posts == 3
+
+    async def test_a_retry_that_succeeds_gives_its_result(self, batch: Batches) -> None:
+        """Not the first attempt's error, because of which a flow around it would retry and go on."""
+        batch.sandbox.add_fault(Fault("create_quota", match="cat-0."))
+        retried = generate_videos.with_options(retries=1, retry_delay_seconds=0)
+        result = await retried(requests=cats(2), name="launch", **batch.options)
+        assert (result.stored, batch.posts) == (2, 3)
 
 
 class TestDryRun:
@@ -167,10 +185,25 @@ class TestTheKey:
         assert lines["cat-59"]["state"] == "not_created"
         assert "held" not in lines["cat-59"]  # it counts as failed
 
+    async def test_a_cheaper_model_may_go_on(self, batch: Batches) -> None:
+        batch.sandbox.add_fault(Fault("create_quota", times=None, match="viduq3-pro"))
+        cheap = {f"cheap-{n}": request for n, request in enumerate(cats(3, model="viduq1").values())}
+        result = await batch(cats(20) | cheap, max_in_flight=2, fail_if_failed_ratio=1.0)
+        assert result.stored == 3
+        assert batch.posts < 9
+
+    async def test_one_odd_answer_to_a_look_stops_no_other(self, batch: Batches) -> None:
+        batch.sandbox.add_fault(Fault("query_not_found", match="cat-0."))
+        result = await batch(cats(3), max_in_flight=1, fail_if_failed_ratio=1.0)
+        assert [one.state for one in result.results] == ["submitted", "completed", "completed"]
+
     async def test_a_key_that_is_refused_stops_the_creates(self, batch: Batches) -> None:
         batch.sandbox.add_fault(Fault("create_invalid_key", times=None))
         assert (await batch.state(cats(40), max_in_flight=2)).is_failed()
         assert batch.posts < 8
+        artifact = await Artifact.aget("batch-launch")
+        assert artifact
+        assert artifact.data == 100.0  # nothing is left to do in this run
 
 
 def artifact_rows(artifact: Artifact) -> list[dict[str, str]]:

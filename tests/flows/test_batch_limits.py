@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from prefect import flow, get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
 
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.flows import generate_video
@@ -69,6 +69,26 @@ async def test_a_create_limit_that_is_no_rate_is_refused(batch: Batches, limits:
     with pytest.raises(ValueError, match="slot-decay-per-second"):
         await batch(cats(1))
     assert not batch.posts
+
+
+async def test_a_limit_of_0_lets_nothing_through(batch: Batches, limits: Any) -> None:  # noqa: ANN401
+    """So a team stops everything at once."""
+    await limits("octopusx-requests", limit=0)
+    with pytest.raises(ValueError, match="is 0, so nothing may be sent"):
+        await batch(cats(1))
+    assert not batch.posts
+
+
+async def test_a_limit_that_becomes_0_stops_what_is_not_sent_yet(batch: Batches, limits: Any) -> None:  # noqa: ANN401
+    await limits("octopusx-requests", limit=1)
+    batch.sandbox.add_fault(Fault("create_slow", times=None, delay=1))
+    run = asyncio.create_task(batch.state(cats(4), max_in_flight=1, deadline=3))
+    while not batch.posts:
+        await asyncio.sleep(0.02)
+    async with get_client() as client:
+        await client.update_global_concurrency_limit("octopusx-requests", GlobalConcurrencyLimitUpdate(limit=0))
+    assert (await run).is_failed()
+    assert batch.posts == 1
 
 
 async def test_a_limit_that_is_switched_off_is_not_used(batch: Batches, limits: Any) -> None:  # noqa: ANN401

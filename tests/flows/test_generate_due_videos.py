@@ -91,6 +91,13 @@ async def test_what_is_too_long_ago_is_told_not_made(calendar: Calendar, caplog:
     assert "Rome" not in line  # made in time
 
 
+async def test_an_old_record_that_can_not_be_read_stops_no_tick(calendar: Calendar, tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "2026-11-30-Oslo.json").write_text("{}")
+    result = await calendar.at("2026-12-05T09:00:00", catch_up_days=4)
+    assert (result.stored, result.created) == (3, 3)
+
+
 async def test_a_rotation_takes_the_next_row_each_day(calendar: Calendar) -> None:
     days = [f"2026-12-0{day}T09:00:00" for day in (1, 2, 3, 4)]
     names = [(await calendar.names(day, ROTATION))[0] for day in days]

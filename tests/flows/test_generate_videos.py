@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from pathlib import Path
 
+import boto3
 import pytest
 
 from prefect_octopusx.batches import BatchFailed, ManifestError
@@ -185,6 +186,37 @@ async def test_a_list_is_needed_and_only_one() -> None:
     for given in ({}, {"manifest": "x.csv", "requests": cats(1)}):
         with pytest.raises(ValueError, match="one of `manifest` and `requests`"):
             await generate_videos(**given)
+    with pytest.raises(ValueError, match="defaults, scheduled"):
+        await generate_videos(requests=cats(1), defaults={"duration": 5})
+
+
+async def test_a_manifest_whose_name_can_be_no_batchs_is_told(batch: Batches, tmp_path: Path) -> None:
+    manifest = tmp_path / "my list (final).jsonl"
+    manifest.write_text('{"name": "a", "model": "viduq3-pro", "prompt": "x"}')
+    with pytest.raises(ValueError, match=r"batch's name.*`name`"):
+        await batch(name=None, manifest=str(manifest))
+    assert (await batch(name="final", manifest=str(manifest))).stored == 1
+
+
+async def test_where_the_destination_is_gone_in_the_middle_no_task_id_is_lost(
+    s3_destination: S3Destination, credentials: OctopusXCredentials, sandbox: Sandbox
+) -> None:
+    batch = Batches(s3_destination, credentials, sandbox)
+    sandbox.add_fault(Fault("video_slow", times=None, delay=1))
+    run = asyncio.create_task(batch(cats(3), fail_if_failed_ratio=1.0))
+    records = [f"clips/cat-{n}.json" for n in range(3)]
+    bucket = boto3.resource("s3", endpoint_url=s3_destination.endpoint_url).Bucket(s3_destination.bucket)
+    async with asyncio.timeout(30):
+        while batch.billed < 3 or len([key for key in bucket.objects.all() if key.key in records]) < 3:
+            await asyncio.sleep(0.05)
+        while not all(b"task_id" in bucket.Object(key).get()["Body"].read() for key in records):
+            await asyncio.sleep(0.05)
+    bucket.objects.delete()
+    bucket.delete()
+    result = await run
+    assert [one.state for one in result.results] == ["unknown"] * 3
+    assert sorted(str(one.task_id) for one in result.results) == sorted(job.id for job in sandbox.jobs)
+    assert result.uri is None
 
 
 async def test_an_empty_list_is_nothing_to_do(batch: Batches) -> None:

@@ -57,6 +57,12 @@ class Around(VideoStore):
     async def sweep(self, name: str) -> None:
         await self.change("sweep", lambda: self.inner.sweep(name))
 
+    async def read_file(self, name: str) -> bytes | None:
+        return await self.inner.read_file(name)
+
+    async def write_file(self, name: str, data: bytes) -> str:
+        return await self.change("write_file", lambda: self.inner.write_file(name, data))
+
     async def pending(self) -> AsyncIterator[Mark]:
         async for mark in self.inner.pending():
             yield mark

@@ -180,6 +180,12 @@ class Watched(VideoStore):
     async def digest(self, name: str) -> tuple[int, str]:
         return await self._step("digest", name, lambda: self._real.digest(name))
 
+    async def read_file(self, name: str) -> bytes | None:
+        return await self._real.read_file(name)
+
+    async def write_file(self, name: str, data: bytes) -> str:
+        return await self._real.write_file(name, data)
+
     async def sweep(self, name: str) -> None:
         await self._step("sweep", name, lambda: self._real.sweep(name))
 
