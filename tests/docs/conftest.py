@@ -12,6 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect_octopusx.api import OctopusXClient
 from prefect_octopusx.api.client import DEFAULT_BASE_URL
 from prefect_octopusx.sandbox import Sandbox, SandboxSettings
+from tests.docs.pages import ROOT
 
 BUCKET = "my-videos"  # as the pages call it
 SETTINGS = SandboxSettings(keys=("sk-sandbox", "..."), generation=0.2, refresh=0.02)  # with the keys of the pages
@@ -37,13 +38,14 @@ def surroundings(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Sandbox]:
-    """Give an example what its reader has: a key, a bucket, a Prefect API, an empty folder to work in."""
+    """Give an example what its reader has: a key, a bucket, a Prefect API, a folder with `examples/` to work in."""
     for name, value in {
         "OCTOPUSX_API_KEY": sandbox.key,
         "OCTOPUSX_BASE_URL": sandbox.url,
         "AWS_ENDPOINT_URL_S3": s3_url,
     }.items():
         monkeypatch.setitem(os.environ, name, value)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("prefect_octopusx.api.waiting.next_delay", lambda **_: 0.02)
     _lead_to_the_sandbox(monkeypatch, sandbox)

@@ -1,109 +1,29 @@
 """The table of docs/errors.md, done row by row: what is seen, how often it is tried, what is billed, what is left."""
 
-import asyncio
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.blocks.system import Secret
 from prefect.states import State
 from pydantic import ValidationError
 
 from prefect_octopusx.api import CustomRequest, JimengRequest, ViduRequest
-from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination
-from prefect_octopusx.flows import generate_video
+from prefect_octopusx.blocks import S3Destination
 from prefect_octopusx.sandbox import Fault, Sandbox
-from prefect_octopusx.storage import DestinationError, VideoRecord
+from prefect_octopusx.storage import VideoRecord
+from tests.docs.desk import Desk, Final, vidu
 from tests.docs.pages import rows, section, text
 
-Final = State[VideoRecord]
 _UNCHECKED = "Validation of flow parameters failed with error: "  # Prefect's own words
 _RUNNING = "Flow run encountered an exception: "
 _LATE = r"""Flow run failed due to timeout: (?P<error>\w+)\(["'](?P<message>.*)["']\)"""
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port, where nobody listens
 TABLE = {cells[0]: cells[1:] for cells in rows(section(text("docs/errors.md"), "What you did"))[2:]}
-
-
-class Desk:
-    """Does the things that go wrong, with good surroundings around each."""
-
-    def __init__(self, sandbox: Sandbox, forbidden: str, submissions: list[str]) -> None:
-        self.sandbox = sandbox
-        self.forbidden = forbidden
-        self.submissions = submissions
-        self.destination: S3Destination | LocalDestination = S3Destination(bucket="my-videos", prefix="clips")
-
-    def run(self, request: Any = None, *, name: str = "hero", fault: Fault | None = None, **options: Any) -> Final:  # noqa: ANN401
-        """Run the flow, with something wrong; return its final state."""
-        if fault:
-            self.sandbox.add_fault(fault)
-        self.destination = options.setdefault("destination", self.destination)
-        return asyncio.run(generate_video(request or vidu(), name=name, **options, return_state=True))
-
-    def with_key(self, key: str, base_url: str | None = None) -> Final:
-        """Run it with other credentials."""
-        return self.run(
-            credentials=OctopusXCredentials(api_key=Secret(value=key), base_url=base_url or self.sandbox.url)
-        )
-
-    def before(self, **options: Any) -> None:  # noqa: ANN401
-        """Make the video, as an earlier run that does not count."""
-        assert self.run(**options).is_completed()
-        self.sandbox.reset()
-        self.submissions.clear()
-
-    def taken(self) -> Final:
-        """Use a name twice, for two requests."""
-        self.before()
-        return self.run(vidu(seed=7))
-
-    def gone(self) -> Final:
-        """Remove a video, but not its record."""
-        self.before(destination=LocalDestination(folder="."))
-        Path("hero.mp4").unlink()
-        return self.run()
-
-    def unexplained(self) -> Final:
-        """Use the name of a file without a record."""
-        Path("alien.mp4").write_bytes(b"a video of somebody")
-        return self.run(name="alien", destination=LocalDestination(folder="."))
-
-    def no_folder(self) -> Final:
-        """Use a file as a folder."""
-        Path("file").write_text("not a folder", "utf-8")
-        return self.run(destination=LocalDestination(folder="file"))
-
-    def no_folder_for_the_file(self) -> Final:
-        """Lay a file where the video's part is to be written."""
-        Path(".hero.mp4.part").write_text("not a folder", "utf-8")
-        return self.run(destination=LocalDestination(folder="."))
-
-    def without_key(self, monkeypatch: pytest.MonkeyPatch) -> Final:
-        """Run it where no key is to be found."""
-        monkeypatch.delenv("OCTOPUSX_API_KEY")
-        return self.run()
-
-    def record(self) -> VideoRecord | None:
-        """Return what is left behind."""
-
-        async def read() -> VideoRecord | None:
-            try:
-                entry = await (await self.destination.store()).read("hero")
-            except DestinationError:
-                return None
-            return entry.record if entry else None
-
-        return asyncio.run(read())
-
-
-def vidu(**fields: Any) -> ViduRequest:  # noqa: ANN401 - also wrong ones
-    return ViduRequest(**{"model": "viduq3-pro", "prompt": "a cat", **fields})
 
 
 # Each returns the flow run's final state, or makes a request that can't be made.
@@ -148,6 +68,23 @@ CASES: dict[str, Callable[[Desk, pytest.MonkeyPatch], Final | ViduRequest | Jime
     "nothing: the video takes too long": lambda desk, _: desk.run(fault=Fault("video_stuck"), deadline=1.0),
     "nothing: the file that arrives is broken": lambda desk, _: desk.run(fault=Fault("file_cut", times=None)),
     "a folder that can't be written to, once it is submitted": lambda desk, _: desk.no_folder_for_the_file(),
+    # Lists
+    "a list with mistakes": lambda desk, _: desk.listed(
+        "name,model,prompt,duration\nhero,viduq3-pro,a cat,500\nhero,viduq3-pro,a dog,5\n"
+    ),
+    "a list that is not there": lambda desk, _: desk.videos(manifest="plans/launch.csv"),
+    "no list, or two": lambda desk, _: desk.videos(manifest="launch.csv", requests={"hero": vidu()}),
+    "a time zone that does not exist": lambda desk, _: desk.videos(manifest="launch.csv", timezone="Berlin"),
+    "a rotation whose names come again": lambda desk, _: desk.listed(
+        "name,model,prompt\nhero,viduq3-pro,a cat\n", due=True, scheduled="2026-12-01"
+    ),
+    "a limit `octopusx-creates` that is no rate": lambda desk, _: desk.with_a_limit(),
+    "nothing: a video of a list failed": lambda desk, _: desk.videos(fault=Fault("video_failed")),
+    "used up the quota in the middle of a list": lambda desk, _: desk.videos(
+        requests={"hero": vidu(), "last": vidu()}, name="launch", max_in_flight=1, fault=Fault("create_quota")
+    ),
+    "a redrive of a batch that left no results": lambda desk, _: desk.redriven("lunch"),
+    "a redrive of a request that could not be kept": lambda desk, _: desk.redriven_without_its_request(),
 }
 
 
@@ -176,16 +113,17 @@ def forbidden() -> Iterator[str]:
 
 @pytest.fixture
 def submissions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note every time that the create task gets to work."""
-    module, noted = sys.modules["prefect_octopusx.tasks.create_video"], []
-    submit = module.submit
+    """Note every time that a task gets to work on a create."""
+    modules, noted = [sys.modules[f"prefect_octopusx.tasks.{name}"] for name in ("create_video", "make_video")], []
+    submit = modules[0].submit_video
 
     async def noting(*args: Any, name: str, **options: Any) -> VideoRecord:  # noqa: ANN401
         noted.append(name)
         found: VideoRecord = await submit(*args, name=name, **options)
         return found
 
-    monkeypatch.setattr(module, "submit", noting)
+    for module in modules:
+        monkeypatch.setattr(module, "submit_video", noting)
     return noted
 
 

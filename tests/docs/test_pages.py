@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prefect_octopusx import api, blocks, storage
+from prefect_octopusx import api, batches, blocks, storage
 from prefect_octopusx.api import OctopusXError
 from prefect_octopusx.api.requests import (
     CustomRequest,
@@ -84,7 +84,7 @@ def test_every_fault_is_described_as_the_sandbox_does() -> None:
 def test_every_error_has_its_verdict() -> None:
     found = {
         name: value
-        for module in (api, storage)
+        for module in (api, storage, batches)
         for name in module.__all__
         if isinstance(value := getattr(module, name), type) and issubclass(value, OctopusXError)
     }
