@@ -5,6 +5,7 @@ their way at once. Neither is needed. A limit is a courtesy between runs: where 
 sent. A limit of 0 lets nothing through.
 """
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Literal
@@ -13,18 +14,21 @@ import httpx
 from prefect import get_client
 from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurrency, rate_limit
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectException
 
 from prefect_octopusx.api import RateLimited
 from prefect_octopusx.tasks.steps import Logger
 
-__all__ = ["CREATES", "REQUESTS", "shared_limits"]
+__all__ = ["shared_limits"]
 
-CREATES = "octopusx-creates"
-REQUESTS = "octopusx-requests"
+_CREATES = "octopusx-creates"
+_REQUESTS = "octopusx-requests"
 _LEASE = 60.0  # seconds; the shortest that Prefect has: after so long a dead worker's slot is free again
+_REST = 300.0  # seconds without asking Prefect, after it did not answer: its client tries for a minute each time
+_AWAY = (ConcurrencySlotAcquisitionError, httpx.HTTPError, PrefectException)
 
-Around = Callable[[Literal["create", "look"]], AbstractAsyncContextManager[None]]
+Kind = Literal["create", "look"]
+Around = Callable[[Kind], AbstractAsyncContextManager[None]]
 
 
 async def shared_limits(logger: Logger) -> Around:
@@ -34,48 +38,66 @@ async def shared_limits(logger: Logger) -> Around:
         ValueError: A limit is 0, which lets nothing through; or `octopusx-creates` has no slot decay, so that it would
             let a few creates through, and then none.
     """
-    by_rate, by_number = await _active(CREATES, logger), await _active(REQUESTS, logger)
-    for limit in (by_rate, by_number):
-        if limit is not None and limit.limit <= 0:
+    found = [limit for name in (_CREATES, _REQUESTS) if (limit := await _active(name, logger)) is not None]
+    for limit in found:
+        if limit.limit <= 0:
             raise ValueError(
                 f"The global concurrency limit {limit.name!r} is 0, so nothing may be sent. To go on: "
                 f"prefect gcl update {limit.name} --limit 1, or more"
             )
-    if by_rate is not None and by_rate.slot_decay_per_second <= 0:
-        raise ValueError(
-            f"The global concurrency limit {CREATES!r} has no slot decay, which makes it a rate. Give it one: "
-            f"prefect gcl update {CREATES} --slot-decay-per-second 0.5"
-        )
-    names = {limit.name for limit in (by_rate, by_number) if limit is not None}
+        if limit.name == _CREATES and limit.slot_decay_per_second <= 0:
+            raise ValueError(
+                f"The global concurrency limit {_CREATES!r} has no slot decay, which makes it a rate. Give it one: "
+                f"prefect gcl update {_CREATES} --slot-decay-per-second 0.5"
+            )
+    names = frozenset(limit.name for limit in found)
     if names:
         logger.info("Requests keep to the global concurrency limits %s", ", ".join(sorted(names)))
-    told: set[str] = set()
+    return _Slots(names, logger).around
+
+
+class _Slots:
+    """Slots of the limits that exist, asked for before each request and given back after it."""
+
+    def __init__(self, names: frozenset[str], logger: Logger) -> None:
+        self._names = names
+        self._logger = logger
+        self._rests_until = float("-inf")
 
     @asynccontextmanager
-    async def around(kind: Literal["create", "look"]) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            try:
-                if kind == "create" and CREATES in names:
-                    await rate_limit(CREATES)
-                if REQUESTS in names:
-                    # A slot whose lease could not be renewed must not end a request that is on its way.
-                    slot = concurrency(REQUESTS, lease_duration=_LEASE, raise_on_lease_renewal_failure=False)
-                    await stack.enter_async_context(slot)
-            except ConcurrencySlotAcquisitionError as error:
-                if _is_zero(error):
-                    raise RateLimited(f"The {kind} was not sent: {error}. A limit of 0 lets nothing through") from None
-                if str(error) not in told:
-                    logger.warning("Requests go on without a slot of a global concurrency limit: %s", error)
-                told.add(str(error))
+    async def around(self, kind: Kind) -> AsyncIterator[None]:
+        slots = AsyncExitStack()
+        if time.monotonic() >= self._rests_until:
+            await self._acquire(kind, slots)
+        try:
             yield
+        finally:
+            try:
+                await slots.aclose()
+            except _AWAY as error:  # the request is over, and what it was for does not fail because of this
+                self._note(error)
 
-    return around
+    async def _acquire(self, kind: Kind, slots: AsyncExitStack) -> None:
+        try:
+            if kind == "create" and _CREATES in self._names:
+                await rate_limit(_CREATES)
+            if _REQUESTS in self._names:
+                # A slot whose lease could not be renewed must not end a request that is on its way.
+                slot = concurrency(_REQUESTS, lease_duration=_LEASE, raise_on_lease_renewal_failure=False)
+                await slots.enter_async_context(slot)
+        except _AWAY as error:
+            cause = error.__cause__
+            # So Prefect answers where the limit was set to 0 since: more slots are asked for than there are.
+            if isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code == 422:
+                raise RateLimited(f"The {kind} was not sent: {error}. A limit of 0 lets nothing through") from None
+            self._note(error)
 
-
-def _is_zero(error: Exception) -> bool:
-    """Tell whether the server refused because the limit was set to 0: it says that more slots were asked for."""
-    cause = error.__cause__
-    return isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code == 422
+    def _note(self, error: Exception) -> None:
+        self._rests_until = time.monotonic() + _REST
+        self._logger.warning(
+            "Prefect can't be asked for slots of global concurrency limits (%s: %s); requests go on without for %d s",
+            type(error).__name__, error, _REST,
+        )  # fmt: skip
 
 
 async def _active(name: str, logger: Logger) -> GlobalConcurrencyLimitResponse | None:
