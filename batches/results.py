@@ -106,10 +106,12 @@ class BatchResult(BaseModel):
     created: int = Field(default=0, description="Creates that this run sent and that were accepted.")
     plan: str | None = Field(default=None, description="What a run would do; of a dry run only.")
     too_late: bool = Field(default=False, description="Whether the run started too late after its time to create any.")
-    used: float | None = Field(
+    used_before: float | None = Field(
         default=None,
-        description="What the key used meanwhile, in the gateway's units, all its users together; null if not known.",
+        description="What the key had used before the first create, in the gateway's units, by all its users together; "
+        "null if not known.",
     )
+    used_after: float | None = Field(default=None, description="The same at the end.")
     uri: str | None = Field(default=None, description="Where the results manifest is.")
 
     @property
@@ -147,7 +149,8 @@ class BatchResult(BaseModel):
         parts += [f"{count} {state.replace('_', ' ')}" for state, count in counts.items()]
         text = f"{', '.join(parts)}; {self.created} created in this run"
         text += f", {self.held} held back" if self.held else ""
-        text += f"; the key used {self.used:,.0f} units meanwhile" if self.used is not None else ""
+        if self.used_before is not None and self.used_after is not None:
+            text += f"; the key's usage went from {self.used_before:,.0f} to {self.used_after:,.0f} units"
         return f"{text}. Results: {self.uri}." if self.uri else f"{text}."
 
 

@@ -142,7 +142,8 @@ class _Run:
             results=tuple(result for result, _ in made),
             created=sum(bool(record and record.flow_run_id == ours and record.task_id) for _, record in made),
             too_late=self._is_too_late,
-            used=after - before if after is not None and before is not None else None,
+            used_before=before,
+            used_after=after,
         )
         return await self._written(result)
 
@@ -260,11 +261,13 @@ def _judged(result: BatchResult, options: BatchOptions) -> BatchResult:
     """Raise if too many failed."""
     if not result.failed or result.failed_ratio <= options.fail_if_failed_ratio:
         return result
-    wrong = [f"{one.name} ({one.state})" for one in result.results if not one.is_stored and not one.held]
+    wrong = [one for one in result.results if not one.is_stored and not one.held]
+    names = ", ".join(f"{one.name} ({one.state})" for one in wrong[:_NAMED])
     more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
     raise BatchFailed(
-        f"{result.name}: {result.summary()} Not stored: {', '.join(wrong[:_NAMED])}{more}. Run it again for what is "
-        "missing: nothing is paid twice. What failed is paid for anew only if asked: `redrive_videos`"
+        f"{result.name}: {result.summary()} Not stored: {names}{more}. Run it again for what is missing: nothing is "
+        "paid twice. What failed is paid for anew only if asked: `redrive_videos`. The first one's error: "
+        f"{wrong[0].error}"
     )
 
 

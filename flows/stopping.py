@@ -2,6 +2,7 @@
 
 from prefect_octopusx.api import AuthenticationError, EndpointNotFound, GatewayUnreachable, QuotaExceeded
 from prefect_octopusx.batches import VideoItem
+from prefect_octopusx.tasks.limits import CreatesStopped
 
 __all__ = ["Stop"]
 
@@ -35,4 +36,4 @@ class Stop:
 def _concerns_all(error: Exception) -> bool:
     if isinstance(error, EndpointNotFound):  # a query's, or 501 for what one channel lacks, may be that video's own
         return error.task_id is None and error.status != 501
-    return isinstance(error, AuthenticationError | GatewayUnreachable)
+    return isinstance(error, AuthenticationError | GatewayUnreachable | CreatesStopped)

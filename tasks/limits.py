@@ -2,7 +2,7 @@
 
 `octopusx-creates` (with a slot decay) bounds how often creates are sent; `octopusx-requests` how many requests are on
 their way at once. Neither is needed. A limit is a courtesy between runs: where Prefect can't be asked, a request is
-sent. A limit of 0 lets nothing through.
+sent. A limit of 0 stops creates.
 """
 
 import time
@@ -16,16 +16,16 @@ from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurrency, rate_limit
 from prefect.exceptions import ObjectNotFound, PrefectException
 
-from prefect_octopusx.api import RateLimited
+from prefect_octopusx.api import OctopusXError
 from prefect_octopusx.tasks.steps import Logger
 
-__all__ = ["shared_limits"]
+__all__ = ["CreatesStopped", "shared_limits"]
 
 _CREATES = "octopusx-creates"
 _REQUESTS = "octopusx-requests"
 _LEASE = 60.0  # seconds; the shortest that Prefect has: after so long a dead worker's slot is free again
 _REST = 300.0  # seconds without asking Prefect, after it did not answer: its client tries for a minute each time
-_AWAY = (ConcurrencySlotAcquisitionError, httpx.HTTPError, PrefectException)
+_TROUBLE = (ConcurrencySlotAcquisitionError, httpx.HTTPError, PrefectException)
 
 Kind = Literal["create", "look"]
 Around = Callable[[Kind], AbstractAsyncContextManager[None]]
@@ -35,13 +35,13 @@ async def shared_limits(logger: Logger) -> Around:
     """Return what to enter around each request, by the limits that exist now.
 
     Raises:
-        ValueError: A limit is 0, which lets nothing through; or `octopusx-creates` has no slot decay, so that it would
-            let a few creates through, and then none.
+        CreatesStopped: A limit is 0.
+        ValueError: `octopusx-creates` has no slot decay, so that it would let a few creates through, and then none.
     """
     found = [limit for name in (_CREATES, _REQUESTS) if (limit := await _active(name, logger)) is not None]
     for limit in found:
         if limit.limit <= 0:
-            raise ValueError(
+            raise CreatesStopped(
                 f"The global concurrency limit {limit.name!r} is 0, so nothing may be sent. To go on: "
                 f"prefect gcl update {limit.name} --limit 1, or more"
             )
@@ -74,8 +74,11 @@ class _Slots:
         finally:
             try:
                 await slots.aclose()
-            except _AWAY as error:  # the request is over, and what it was for does not fail because of this
-                self._note(error)
+            except _TROUBLE as error:  # the request is over, and what it was for does not fail because of this
+                self._logger.warning(
+                    "A slot of a global concurrency limit could not be given back (%s: %s); its lease ends within %d s",
+                    type(error).__name__, error, _LEASE,
+                )  # fmt: skip
 
     async def _acquire(self, kind: Kind, slots: AsyncExitStack) -> None:
         try:
@@ -85,19 +88,28 @@ class _Slots:
                 # A slot whose lease could not be renewed must not end a request that is on its way.
                 slot = concurrency(_REQUESTS, lease_duration=_LEASE, raise_on_lease_renewal_failure=False)
                 await slots.enter_async_context(slot)
-        except _AWAY as error:
-            cause = error.__cause__
-            # So Prefect answers where the limit was set to 0 since: more slots are asked for than there are.
-            if isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code == 422:
-                raise RateLimited(f"The {kind} was not sent: {error}. A limit of 0 lets nothing through") from None
-            self._note(error)
+        except _TROUBLE as error:
+            if _is_zero(error):
+                if kind == "create":
+                    raise CreatesStopped(
+                        f"The create was not sent: a global concurrency limit is 0 ({error})"
+                    ) from None
+                return  # looks are free, and what is paid for goes on
+            self._rests_until = time.monotonic() + _REST
+            self._logger.warning(
+                "No slot of a global concurrency limit (%s: %s); requests go on without for %d s",
+                type(error).__name__, error, _REST,
+            )  # fmt: skip
 
-    def _note(self, error: Exception) -> None:
-        self._rests_until = time.monotonic() + _REST
-        self._logger.warning(
-            "Prefect can't be asked for slots of global concurrency limits (%s: %s); requests go on without for %d s",
-            type(error).__name__, error, _REST,
-        )  # fmt: skip
+
+class CreatesStopped(OctopusXError):
+    """A global concurrency limit is 0, by which a team stops all creates. Nothing was sent."""
+
+
+def _is_zero(error: Exception) -> bool:
+    """Tell whether Prefect refused because more slots were asked for than there are at all."""
+    cause = error.__cause__
+    return isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code == 422
 
 
 async def _active(name: str, logger: Logger) -> GlobalConcurrencyLimitResponse | None:

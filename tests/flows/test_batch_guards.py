@@ -166,13 +166,13 @@ class TestTheKey:
 
     async def test_its_usage_is_told(self, batch: Batches) -> None:
         result = await batch(cats(3))
-        assert result.used == 300
-        assert "the key used 300 units" in result.summary()
+        assert (result.used_before, result.used_after) == (0, 300)
+        assert "the key's usage went from 0 to 300 units" in result.summary()
 
     async def test_where_the_api_does_not_tell_nothing_else_changes(self, batch: Batches) -> None:
         batch.sandbox.add_fault(Fault("usage_rate_limited_empty"))
         result = await batch(cats(3))
-        assert (result.stored, result.used) == (3, None)
+        assert (result.stored, result.used_before) == (3, None)
 
     async def test_a_wallet_that_is_empty_stops_the_creates(self, batch: Batches) -> None:
         """Asking a thousand times more would be refused a thousand times more."""

@@ -14,6 +14,7 @@ from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.flows import generate_video
 from prefect_octopusx.sandbox import Fault, Sandbox
 from prefect_octopusx.tasks import Batch, make_video
+from prefect_octopusx.tasks.limits import CreatesStopped
 from tests.flows.batches import Batches, cats
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
@@ -74,7 +75,7 @@ async def test_a_create_limit_that_is_no_rate_is_refused(batch: Batches, limits:
 async def test_a_limit_of_0_lets_nothing_through(batch: Batches, limits: Any) -> None:  # noqa: ANN401
     """So a team stops everything at once."""
     await limits("octopusx-requests", limit=0)
-    with pytest.raises(ValueError, match="is 0, so nothing may be sent"):
+    with pytest.raises(CreatesStopped, match="is 0, so nothing may be sent"):
         await batch(cats(1))
     assert not batch.posts
 
@@ -82,12 +83,13 @@ async def test_a_limit_of_0_lets_nothing_through(batch: Batches, limits: Any) ->
 async def test_a_limit_that_becomes_0_stops_what_is_not_sent_yet(batch: Batches, limits: Any) -> None:  # noqa: ANN401
     await limits("octopusx-requests", limit=1)
     batch.sandbox.add_fault(Fault("create_slow", times=None, delay=1))
-    run = asyncio.create_task(batch.state(cats(4), max_in_flight=1, deadline=3))
+    run = asyncio.create_task(batch(cats(4), max_in_flight=1, fail_if_failed_ratio=1.0))
     while not batch.posts:
         await asyncio.sleep(0.02)
     async with get_client() as client:
         await client.update_global_concurrency_limit("octopusx-requests", GlobalConcurrencyLimitUpdate(limit=0))
-    assert (await run).is_failed()
+    result = await run
+    assert [one.state for one in result.results] == ["completed", *["not_created"] * 3]
     assert batch.posts == 1
 
 

@@ -122,7 +122,7 @@ async def test_its_result_is_what_the_run_returns(batch: Batches) -> None:
     state = await batch.state(cats(1))
     assert (
         state.message
-        == f"1 of 1 videos stored; 1 created in this run; the key used 50,000 units meanwhile. {where(batch)}"
+        == f"1 of 1 videos stored; 1 created in this run; the key's usage went from 0 to 50,000 units. {where(batch)}"
     )
     assert isinstance(await state.aresult(), BatchResult)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import itertools
 from pathlib import Path
 
 import boto3
@@ -143,6 +144,15 @@ async def test_no_more_are_in_the_making_than_allowed(batch: Batches) -> None:
         assert one.submitted_at
         others = [other for other in records if other.submitted_at and other.completed_at and other is not one]
         assert sum(other.submitted_at < one.submitted_at < other.completed_at for other in others) <= 1
+
+
+async def test_no_more_are_transferred_at_once_than_allowed(batch: Batches) -> None:
+    """All five are ready at the same time; the server takes half a second for each."""
+    batch.sandbox.add_fault(Fault("file_slow", times=None, delay=0.5))
+    await batch(cats(5), transfers=1)
+    times = sorted(trace.time for trace in batch.sandbox.requests if trace.path.endswith(".mp4"))
+    assert len(times) == 5
+    assert all(later - earlier >= 0.5 for earlier, later in itertools.pairwise(times))
 
 
 async def test_a_manifest_in_the_bucket_is_made(
