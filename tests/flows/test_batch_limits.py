@@ -42,10 +42,10 @@ async def limits() -> AsyncIterator[Any]:
 
 
 async def test_creates_keep_to_a_rate_that_the_team_has_set(batch: Batches, limits: Any) -> None:  # noqa: ANN401
-    await limits("octopusx-creates", limit=1, slot_decay_per_second=2.0)
+    await limits("octopusx-creates", limit=1, slot_decay_per_second=1.0)
     await batch(cats(4))
     times = sorted(trace.time for trace in batch.sandbox.requests if trace.method == "POST")
-    assert times[-1] - times[0] >= 1.3  # three more, two a second, a little early at most
+    assert times[-1] - times[0] >= 1.5  # 3 s by the rate, which Prefect keeps roughly; without it no tenth of that
 
 
 async def test_a_single_video_keeps_to_it_too(batch: Batches, limits: Any) -> None:  # noqa: ANN401
@@ -53,7 +53,7 @@ async def test_a_single_video_keeps_to_it_too(batch: Batches, limits: Any) -> No
     options = {name: batch.options[name] for name in ("destination", "credentials", "poll_interval")}
     await asyncio.gather(*(generate_video(request, name=name, **options) for name, request in cats(2).items()))
     first, last = sorted(trace.time for trace in batch.sandbox.requests if trace.method == "POST")
-    assert last - first >= 0.8
+    assert last - first >= 0.5
 
 
 async def test_requests_on_their_way_keep_to_a_number(batch: Batches, limits: Any) -> None:  # noqa: ANN401
