@@ -4,6 +4,7 @@ from prefect_octopusx.api.client import OctopusXClient
 from prefect_octopusx.api.errors import (
     AccessDenied,
     AuthenticationError,
+    CreatesStopped,
     CredentialsMissing,
     DownloadError,
     EndpointNotFound,
@@ -67,6 +68,7 @@ __all__ = [
     "EndpointNotFound",
     "ModelUnavailable",
     "RateLimited",
+    "CreatesStopped",
     "GatewayUnreachable",
     "GatewayError",
     "NotSubmitted",

@@ -11,6 +11,7 @@
     ├── EndpointNotFound         404, 501, redirect: `base_url` does not lead to this API
     ├── ModelUnavailable         503 `model_not_found`: no channel serves the model now
     ├── RateLimited              429: too many requests, or the upstream is saturated
+    ├── CreatesStopped           a limit that the team shares lets no create through; nothing was sent
     ├── GatewayUnreachable       the request was never sent (DNS, connect, TLS)
     ├── GatewayError             the gateway answered a question badly (5xx, HTML, not JSON)
     │   └── NotSubmitted         a create that failed before it reached the upstream
@@ -31,6 +32,7 @@ from prefect_octopusx.api.redact import redact
 __all__ = [
     "AccessDenied",
     "AuthenticationError",
+    "CreatesStopped",
     "CredentialsMissing",
     "DownloadError",
     "EndpointNotFound",
@@ -131,6 +133,10 @@ class RateLimited(OctopusXError):
 
     resend_safe = True
     retryable = True
+
+
+class CreatesStopped(OctopusXError):
+    """A limit that the team shares lets no create through, such as one of 0. Nothing was sent."""
 
 
 class GatewayUnreachable(OctopusXError):

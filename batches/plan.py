@@ -44,7 +44,7 @@ def hold_back(
             if why is not None:
                 held = why
             elif left is not None:
-                held = f"max_new_videos: this run may create {max_new_videos} more" if left <= 0 else None
+                held = "max_new_videos: this run may create no more than it did" if left <= 0 else None
                 left -= 1
         kept.append(video._replace(held=held or video.held))
     return kept

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from prefect_octopusx.api.errors import OctopusXError
 from prefect_octopusx.api.redact import redact
 from prefect_octopusx.batches.rows import VideoItem
+from prefect_octopusx.storage.errors import NameTaken
 from prefect_octopusx.storage.records import VideoRecord
 
 __all__ = [
@@ -78,7 +79,9 @@ class VideoResult(BaseModel):
             request = item.request.restorable()
         state: ResultState = record.state.value if record else "not_created"
         found = _of_record(record) if record else {}
-        found["task_id"] = found.get("task_id") or getattr(error, "task_id", None)
+        # What an error tells is newer than the record; only a taken name's is another video's.
+        told = None if isinstance(error, NameTaken) else getattr(error, "task_id", None)
+        found["task_id"] = told or found.get("task_id")
         return cls(
             name=item.name,
             state=state if known else "unknown",
@@ -204,10 +207,14 @@ def items_of(results: Sequence[VideoResult]) -> list[VideoItem]:
             f"{', '.join(lost)}: the request could not be kept (an inline or local picture, or a URL with a query). "
             'Run `generate_videos` with the manifest itself and `retry_failed=True`, or `on_uncertain="resubmit"`'
         )
-    return [
-        VideoItem.model_validate({"name": result.name, "request": result.request, "place": result.place})
-        for result in results
-    ]
+    try:
+        return [
+            VideoItem.model_validate({"name": result.name, "request": result.request, "place": result.place})
+            for result in results
+        ]
+    except ValidationError as error:  # somebody edited it, or an older version was less strict
+        problem = error.errors(include_url=False, include_input=False)[0]
+        raise ResultsInvalid(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
 
 
 def _of_record(record: VideoRecord) -> dict[str, Any]:

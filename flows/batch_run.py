@@ -116,7 +116,7 @@ class _Run:
         words = f"Dry run, nothing was sent: {_plan_in_words(planned)}"
         await show_plan(self._name, planned, summary=words, logger=self._logger)
         results = tuple(_untouched(video) for video in planned)
-        return BatchResult(name=self._name, results=results, plan=words)
+        return BatchResult(name=self._name, results=results, plan=words, too_late=self._is_too_late)
 
     async def make(self, planned: list[PlannedVideo]) -> BatchResult:
         """Make what is missing, and write down what became of all."""
@@ -131,8 +131,7 @@ class _Run:
         await progress.begin()
         seats = asyncio.Semaphore(self._options.max_in_flight)
         async with asyncio.TaskGroup() as group:  # whatever happens, it waits until all have come to rest
-            # What is paid for goes first.
-            order = sorted(planned, key=lambda video: video.outlook.step is not Step.RESUME)
+            order = sorted(planned, key=lambda video: _ORDER.get(video.outlook.step, 1))
             tasks = {video.item.name: group.create_task(self._one(video, seats, progress)) for video in order}
         made = [tasks[video.item.name].result() for video in planned]
         after = await _used(self._batch.client, self._logger) if before is not None else None
@@ -239,6 +238,8 @@ def _plan_in_words(planned: Sequence[PlannedVideo]) -> str:
     return f"{len(planned)} videos: " + ", ".join(f"{count} {words}" for words, count in counts.items())
 
 
+_ORDER = {Step.RESUME: 0, Step.FOLLOW: 2}
+"""What is paid for goes first; last who only waits for another run, in a seat of those that create."""
 _WORDS = {
     Step.CREATE: "to create",
     Step.FOLLOW: "being submitted by another run, alive or dead",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
-from prefect_octopusx.batches import Manifest, read_manifest, zone_named
+from prefect_octopusx.batches import Manifest, read_manifest, results_file, zone_named
 from prefect_octopusx.blocks import Destination
 from prefect_octopusx.storage import check_name
 from prefect_octopusx.tasks import read_manifest_file
@@ -34,6 +34,7 @@ def batch_name(name: str) -> str:
         ValueError: It can't; the message says what is allowed.
     """
     try:
+        check_name(results_file(name))  # which is longer
         return check_name(name)
     except ValueError as error:
         raise ValueError(

@@ -1,12 +1,20 @@
 """When a run stops creating: what went wrong with one create would go wrong with each of the others."""
 
-from prefect_octopusx.api import AuthenticationError, EndpointNotFound, GatewayUnreachable, QuotaExceeded
+from prefect_octopusx.api import (
+    AuthenticationError,
+    CreatesStopped,
+    EndpointNotFound,
+    GatewayUnreachable,
+    QuotaExceeded,
+)
 from prefect_octopusx.batches import VideoItem
-from prefect_octopusx.tasks.limits import CreatesStopped
+from prefect_octopusx.storage import DestinationError, RecordNotWritten
 
 __all__ = ["Stop"]
 
 _ALL = "all models"
+# The destination's troubles, too: what can't be stored, or noted, is not to be paid for.
+_CONCERN_ALL = (AuthenticationError, GatewayUnreachable, CreatesStopped, DestinationError, RecordNotWritten)
 
 
 class Stop:
@@ -36,4 +44,4 @@ class Stop:
 def _concerns_all(error: Exception) -> bool:
     if isinstance(error, EndpointNotFound):  # a query's, or 501 for what one channel lacks, may be that video's own
         return error.task_id is None and error.status != 501
-    return isinstance(error, AuthenticationError | GatewayUnreachable | CreatesStopped)
+    return isinstance(error, _CONCERN_ALL)

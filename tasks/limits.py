@@ -16,10 +16,10 @@ from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurrency, rate_limit
 from prefect.exceptions import ObjectNotFound, PrefectException
 
-from prefect_octopusx.api import OctopusXError
+from prefect_octopusx.api import CreatesStopped
 from prefect_octopusx.tasks.steps import Logger
 
-__all__ = ["CreatesStopped", "shared_limits"]
+__all__ = ["shared_limits"]
 
 _CREATES = "octopusx-creates"
 _REQUESTS = "octopusx-requests"
@@ -32,40 +32,30 @@ Around = Callable[[Kind], AbstractAsyncContextManager[None]]
 
 
 async def shared_limits(logger: Logger) -> Around:
-    """Return what to enter around each request, by the limits that exist now.
+    """Return what to enter around each request, by the limits that exist now. Before a create it may raise.
 
-    Raises:
-        CreatesStopped: A limit is 0.
-        ValueError: `octopusx-creates` has no slot decay, so that it would let a few creates through, and then none.
+    Then it raises `CreatesStopped`: a limit is 0, or `octopusx-creates` has no slot decay.
     """
     found = [limit for name in (_CREATES, _REQUESTS) if (limit := await _active(name, logger)) is not None]
-    for limit in found:
-        if limit.limit <= 0:
-            raise CreatesStopped(
-                f"The global concurrency limit {limit.name!r} is 0, so nothing may be sent. To go on: "
-                f"prefect gcl update {limit.name} --limit 1, or more"
-            )
-        if limit.name == _CREATES and limit.slot_decay_per_second <= 0:
-            raise ValueError(
-                f"The global concurrency limit {_CREATES!r} has no slot decay, which makes it a rate. Give it one: "
-                f"prefect gcl update {_CREATES} --slot-decay-per-second 0.5"
-            )
     names = frozenset(limit.name for limit in found)
     if names:
         logger.info("Requests keep to the global concurrency limits %s", ", ".join(sorted(names)))
-    return _Slots(names, logger).around
+    return _Slots(names, next(filter(None, map(_stops, found)), None), logger).around
 
 
 class _Slots:
     """Slots of the limits that exist, asked for before each request and given back after it."""
 
-    def __init__(self, names: frozenset[str], logger: Logger) -> None:
+    def __init__(self, names: frozenset[str], stopped: str | None, logger: Logger) -> None:
         self._names = names
+        self._stopped = stopped
         self._logger = logger
         self._rests_until = float("-inf")
 
     @asynccontextmanager
     async def around(self, kind: Kind) -> AsyncIterator[None]:
+        if kind == "create" and self._stopped:
+            raise CreatesStopped(self._stopped)
         slots = AsyncExitStack()
         if time.monotonic() >= self._rests_until:
             await self._acquire(kind, slots)
@@ -89,11 +79,9 @@ class _Slots:
                 slot = concurrency(_REQUESTS, lease_duration=_LEASE, raise_on_lease_renewal_failure=False)
                 await slots.enter_async_context(slot)
         except _TROUBLE as error:
-            if _is_zero(error):
+            if _lets_nothing_through(error):
                 if kind == "create":
-                    raise CreatesStopped(
-                        f"The create was not sent: a global concurrency limit is 0 ({error})"
-                    ) from None
+                    raise CreatesStopped(f"The create was not sent: a limit lets nothing through ({error})") from None
                 return  # looks are free, and what is paid for goes on
             self._rests_until = time.monotonic() + _REST
             self._logger.warning(
@@ -102,12 +90,24 @@ class _Slots:
             )  # fmt: skip
 
 
-class CreatesStopped(OctopusXError):
-    """A global concurrency limit is 0, by which a team stops all creates. Nothing was sent."""
+def _stops(limit: GlobalConcurrencyLimitResponse) -> str | None:
+    """Return why a limit lets no create through, if it does not."""
+    name = limit.name
+    if limit.limit <= 0:
+        return (
+            f"The global concurrency limit {name!r} is 0, so no create is sent. To go on: "
+            f"prefect gcl update {name} --limit 1, or more"
+        )
+    if name == _CREATES and limit.slot_decay_per_second <= 0:  # it would let a few through, and then none
+        return (
+            f"The global concurrency limit {name!r} has no slot decay, which makes it a rate. Give it one: "
+            f"prefect gcl update {name} --slot-decay-per-second 0.5"
+        )
+    return None
 
 
-def _is_zero(error: Exception) -> bool:
-    """Tell whether Prefect refused because more slots were asked for than there are at all."""
+def _lets_nothing_through(error: Exception) -> bool:
+    """Tell whether Prefect refused for good: more slots are asked for than there are at all, or there is no rate."""
     cause = error.__cause__
     return isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code == 422
 
@@ -119,7 +119,7 @@ async def _active(name: str, logger: Logger) -> GlobalConcurrencyLimitResponse |
             limit = await client.read_global_concurrency_limit_by_name(name)
     except ObjectNotFound:
         return None
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, PrefectException) as error:
         logger.warning("The global concurrency limit %s can't be looked up: %s", name, type(error).__name__)
         return None
     return limit if limit.active else None

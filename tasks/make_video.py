@@ -18,7 +18,7 @@ from prefect_octopusx.storage import (
 )
 from prefect_octopusx.tasks.batch import Batch
 from prefect_octopusx.tasks.retries import RARELY_PASSING, resend_is_safe, retry_helps
-from prefect_octopusx.tasks.runs import attempt, top_run_id
+from prefect_octopusx.tasks.runs import top_run_id
 from prefect_octopusx.tasks.steps import Logger, store_video, submit_video, watch_video
 
 __all__ = ["make_video"]
@@ -119,7 +119,7 @@ async def make_video(
     if seen.state is TaskState.FAILED:
         raise failure(await fail(batch.store, record, seen))
     async with batch.transfers:
-        return await store_video(batch.store, batch.client, record, seen if attempt() == 1 else None, logger=logger)
+        return await store_video(batch.store, batch.client, record, seen, logger=logger)
 
 
 class _Transitions:

@@ -65,9 +65,10 @@ def test_nothing_comes_from_prefects_private_parts() -> None:
 
 
 PUBLIC = {
-    api: "AccessDenied AuthenticationError CredentialsMissing CustomRequest DownloadError EndpointNotFound "
-    "GatewayError GatewayUnreachable GrokRequest InvalidRequest JimengRequest KeyUsage Look ModelUnavailable "
-    "NotSubmitted OctopusXClient OctopusXError QuotaExceeded RateLimited RemixRequest RequestScheduler "
+    api: "AccessDenied AuthenticationError CreatesStopped CredentialsMissing CustomRequest DownloadError "
+    "EndpointNotFound GatewayError GatewayUnreachable GrokRequest InvalidRequest JimengRequest KeyUsage Look "
+    "ModelUnavailable NotSubmitted OctopusXClient OctopusXError QuotaExceeded RateLimited RemixRequest "
+    "RequestScheduler "
     "SoraRequest SubmissionUncertain TaskNotFound TaskState VeoRequest VideoFailed VideoRequest VideoTask "
     "VideoTimeout ViduRequest next_delay wait_until_final",
     batches: "BatchFailed BatchResult CalendarRow Due DueVideos Fault Manifest ManifestError PlannedVideo "

@@ -10,11 +10,11 @@ import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
 
+from prefect_octopusx.batches import BatchFailed
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.flows import generate_video
 from prefect_octopusx.sandbox import Fault, Sandbox
 from prefect_octopusx.tasks import Batch, make_video
-from prefect_octopusx.tasks.limits import CreatesStopped
 from tests.flows.batches import Batches, cats
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
@@ -67,7 +67,7 @@ async def test_requests_on_their_way_keep_to_a_number(batch: Batches, limits: An
 async def test_a_create_limit_that_is_no_rate_is_refused(batch: Batches, limits: Any) -> None:  # noqa: ANN401
     """It would let one create through, and then none for ever."""
     await limits("octopusx-creates", limit=1)
-    with pytest.raises(ValueError, match="slot-decay-per-second"):
+    with pytest.raises(BatchFailed, match="slot-decay-per-second"):
         await batch(cats(1))
     assert not batch.posts
 
@@ -75,9 +75,17 @@ async def test_a_create_limit_that_is_no_rate_is_refused(batch: Batches, limits:
 async def test_a_limit_of_0_lets_nothing_through(batch: Batches, limits: Any) -> None:  # noqa: ANN401
     """So a team stops everything at once."""
     await limits("octopusx-requests", limit=0)
-    with pytest.raises(CreatesStopped, match="is 0, so nothing may be sent"):
-        await batch(cats(1))
+    with pytest.raises(BatchFailed, match="is 0, so no create is sent"):
+        await batch(cats(30))
     assert not batch.posts
+
+
+async def test_what_is_paid_for_is_stored_also_with_a_limit_of_0(batch: Batches, limits: Any) -> None:  # noqa: ANN401
+    batch.sandbox.add_fault(Fault("video_slow", times=2, delay=1.5))
+    await batch.state(cats(2), deadline=0.1)
+    await limits("octopusx-creates", limit=0)
+    assert (await batch(cats(2))).stored == 2
+    assert batch.posts == 2
 
 
 async def test_a_limit_that_becomes_0_stops_what_is_not_sent_yet(batch: Batches, limits: Any) -> None:  # noqa: ANN401

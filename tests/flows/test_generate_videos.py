@@ -117,6 +117,7 @@ async def test_a_name_that_stands_for_another_request_is_told_and_left_alone(bat
     assert "cat-1 (not_created)" in str(state.message)
     lines = await batch.lines()
     assert "stands for another request" in lines["cat-1"]["error"]
+    assert "task_id" not in lines["cat-1"]  # that is another video's
     assert lines["cat-2"]["state"] == "completed"
     assert (await batch.record("cat-1"), batch.billed) == (before, 3)
 
@@ -205,6 +206,8 @@ async def test_a_manifest_whose_name_can_be_no_batchs_is_told(batch: Batches, tm
     manifest.write_text('{"name": "a", "model": "viduq3-pro", "prompt": "x"}')
     with pytest.raises(ValueError, match=r"batch's name.*`name`"):
         await batch(name=None, manifest=str(manifest))
+    with pytest.raises(ValueError, match="batch's name"):
+        await batch(name="x" * 175, manifest=str(manifest))  # the results' file name is longer
     assert (await batch(name="final", manifest=str(manifest))).stored == 1
 
 
