@@ -28,7 +28,7 @@ async def test_killed_at_random_and_run_again(
     options: dict[str, Any] = {"name": "launch", "requests_per_minute": 3000, "poll_interval": 0.2, "lease": LEASE}
     environment = {"OCTOPUSX_API_KEY": sandbox.key, "OCTOPUSX_BASE_URL": sandbox.url}
     sandbox.add_fault(Fault("create_slow", times=None, delay=0.15))  # so that some are caught in the act
-    for life in range(3):
+    for life in range(2):
         moment = len(sandbox.requests) + random.randrange(1, 25)
         with Victim(Job(destination, environment, options=options, batch=VIDEOS), tmp_path / f"{life}.log") as victim:
             while len(sandbox.requests) < moment and not victim.has_ended:
