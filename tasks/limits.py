@@ -8,7 +8,6 @@ sent. A limit of 0 stops creates.
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Literal
 
 import httpx
 from prefect import get_client
@@ -17,6 +16,7 @@ from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurr
 from prefect.exceptions import ObjectNotFound, PrefectException
 
 from prefect_octopusx.api import CreatesStopped
+from prefect_octopusx.api.turns import Kind
 from prefect_octopusx.tasks.steps import Logger
 
 __all__ = ["shared_limits"]
@@ -27,7 +27,6 @@ _LEASE = 60.0  # seconds; the shortest that Prefect has: after so long a dead wo
 _REST = 300.0  # seconds without asking Prefect, after it did not answer: its client tries for a minute each time
 _TROUBLE = (ConcurrencySlotAcquisitionError, httpx.HTTPError, PrefectException)
 
-Kind = Literal["create", "look"]
 Around = Callable[[Kind], AbstractAsyncContextManager[None]]
 
 
