@@ -15,18 +15,12 @@ from prefect.states import Scheduled, State
 
 from prefect_octopusx.api import TaskState, VideoTask
 from prefect_octopusx.batches import BatchFailed, BatchResult
-from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.flows import generate_videos
 from prefect_octopusx.sandbox import Fault, Sandbox, SandboxSettings
 from prefect_octopusx.storage import RecordState, fail
 from tests.flows.batches import Batches, cats
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
-
-
-@pytest.fixture
-def batch(tmp_path: Path, credentials: OctopusXCredentials, sandbox: Sandbox) -> Batches:
-    return Batches(LocalDestination(folder=tmp_path / "videos"), credentials, sandbox)
 
 
 class TestMaxNewVideos:

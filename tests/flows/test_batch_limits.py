@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,18 +10,12 @@ from prefect import flow, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
 
 from prefect_octopusx.batches import BatchFailed
-from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.flows import generate_video
-from prefect_octopusx.sandbox import Fault, Sandbox
+from prefect_octopusx.sandbox import Fault
 from prefect_octopusx.tasks import Batch, make_video
 from tests.flows.batches import Batches, cats
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
-
-
-@pytest.fixture
-def batch(tmp_path: Path, credentials: OctopusXCredentials, sandbox: Sandbox) -> Batches:
-    return Batches(LocalDestination(folder=tmp_path / "videos"), credentials, sandbox)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import logging
-from pathlib import Path
 
 import pytest
 from prefect import get_client
@@ -13,17 +12,12 @@ from prefect.client.schemas.objects import Artifact, TaskRun
 
 from prefect_octopusx.api import VideoRequest, ViduRequest
 from prefect_octopusx.batches import BatchResult
-from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
-from prefect_octopusx.sandbox import Fault, Sandbox
+from prefect_octopusx.blocks import LocalDestination
+from prefect_octopusx.sandbox import Fault
 from tests.flows.batches import Batches, cats
 from tests.pictures import png
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
-
-
-@pytest.fixture
-def batch(tmp_path: Path, credentials: OctopusXCredentials, sandbox: Sandbox) -> Batches:
-    return Batches(LocalDestination(folder=tmp_path / "videos"), credentials, sandbox)
 
 
 async def look(

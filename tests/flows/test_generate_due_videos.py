@@ -10,9 +10,7 @@ from prefect.flow_engine import run_flow
 from prefect.states import Scheduled, State
 
 from prefect_octopusx.batches import BatchResult, ManifestError
-from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.flows import generate_due_videos
-from prefect_octopusx.sandbox import Sandbox
 from tests.flows.batches import Batches
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
@@ -49,8 +47,7 @@ class Calendar:
 
 
 @pytest.fixture
-def calendar(tmp_path: Path, credentials: OctopusXCredentials, sandbox: Sandbox) -> Calendar:
-    batch = Batches(LocalDestination(folder=tmp_path / "videos"), credentials, sandbox)
+def calendar(tmp_path: Path, batch: Batches) -> Calendar:
     return Calendar(batch, tmp_path / "calendar.yaml")
 
 

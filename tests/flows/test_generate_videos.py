@@ -15,29 +15,19 @@ from prefect_octopusx.sandbox import Fault, Sandbox
 from prefect_octopusx.storage import RecordState
 from tests.flows.batches import Batches, cats
 from tests.flows.main_job import stored
-from tests.flows.ways_on import DOG, Destination
+from tests.flows.ways_on import DOG
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
 
 
-@pytest.fixture
-def anywhere(destination: Destination, credentials: OctopusXCredentials, sandbox: Sandbox) -> Batches:
-    return Batches(destination, credentials, sandbox)
-
-
-@pytest.fixture
-def batch(tmp_path: Path, credentials: OctopusXCredentials, sandbox: Sandbox) -> Batches:
-    return Batches(LocalDestination(folder=tmp_path / "videos"), credentials, sandbox)
-
-
-async def test_all_are_made_and_told(anywhere: Batches) -> None:
-    result = await anywhere(cats(6))
-    assert (result.stored, result.failed, result.created, anywhere.billed) == (6, 0, 6, 6)
-    lines = await anywhere.lines()
+async def test_all_are_made_and_told(batch_anywhere: Batches) -> None:
+    result = await batch_anywhere(cats(6))
+    assert (result.stored, result.failed, result.created, batch_anywhere.billed) == (6, 0, 6, 6)
+    lines = await batch_anywhere.lines()
     assert list(lines) == [f"cat-{n}" for n in range(6)]
     for name, line in lines.items():
-        record = await anywhere.record(name)
-        data = stored(record, anywhere.destination)
+        record = await batch_anywhere.record(name)
+        data = stored(record, batch_anywhere.destination)
         assert line["state"] == "completed"
         assert (line["uri"], line["attempts"], line["task_id"]) == (record.uri, 1, record.task_id)
         assert (line["bytes"], line["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
@@ -47,15 +37,15 @@ async def test_all_are_made_and_told(anywhere: Batches) -> None:
     assert result.uri.endswith("launch-results.jsonl")
 
 
-async def test_run_again_it_does_only_what_is_missing(anywhere: Batches) -> None:
-    await anywhere(cats(3))
-    asked = len(anywhere.sandbox.requests)
-    result = await anywhere(cats(3))
+async def test_run_again_it_does_only_what_is_missing(batch_anywhere: Batches) -> None:
+    await batch_anywhere(cats(3))
+    asked = len(batch_anywhere.sandbox.requests)
+    result = await batch_anywhere(cats(3))
     assert (result.stored, result.created) == (3, 0)
-    assert len(anywhere.sandbox.requests) == asked  # the gateway is not even asked
-    result = await anywhere(cats(5))
-    assert (result.stored, result.created, anywhere.billed) == (5, 2, 5)
-    assert list(await anywhere.lines()) == [f"cat-{n}" for n in range(5)]
+    assert len(batch_anywhere.sandbox.requests) == asked  # the gateway is not even asked
+    result = await batch_anywhere(cats(5))
+    assert (result.stored, result.created, batch_anywhere.billed) == (5, 2, 5)
+    assert list(await batch_anywhere.lines()) == [f"cat-{n}" for n in range(5)]
 
 
 async def test_one_that_fails_stops_no_other(batch: Batches) -> None:
@@ -209,6 +199,25 @@ async def test_a_manifest_whose_name_can_be_no_batchs_is_told(batch: Batches, tm
     with pytest.raises(ValueError, match="batch's name"):
         await batch(name="x" * 175, manifest=str(manifest))  # the results' file name is longer
     assert (await batch(name="final", manifest=str(manifest))).stored == 1
+
+
+async def test_what_can_not_be_stored_is_not_paid_for_any_more(batch: Batches) -> None:
+    """The first one is paid for already, and waits for the destination to be mended."""
+    batch.sandbox.add_fault(Fault("video_slow", match="cat-0.", delay=1))
+    run = asyncio.create_task(batch(cats(4), max_in_flight=1, fail_if_failed_ratio=1.0))
+    while not batch.billed:
+        await asyncio.sleep(0.02)
+    assert isinstance(batch.destination, LocalDestination)
+    in_the_way = batch.destination.folder / "cat-0.mp4"
+    in_the_way.mkdir()
+    result = await run
+    assert [one.state for one in result.results] == ["submitted", *["not_created"] * 3]
+    assert "within a day" in str(result.results[0].error)
+    assert "not sent" in str(result.results[3].error)
+    assert batch.posts == 1
+    in_the_way.rmdir()
+    again = await batch(cats(4))
+    assert (again.stored, again.created, batch.billed) == (4, 3, 4)
 
 
 async def test_where_the_destination_is_gone_in_the_middle_no_task_id_is_lost(

@@ -1,29 +1,16 @@
 """Only what a batch did not store is tried again: the failed, or the uncertain with consent."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prefect_octopusx.api import ViduRequest
 from prefect_octopusx.batches import BatchFailed, BatchResult, ResultsInvalid
-from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.flows import redrive_videos
-from prefect_octopusx.sandbox import Fault, Sandbox
+from prefect_octopusx.sandbox import Fault
 from tests.flows.batches import Batches, cats
-from tests.flows.ways_on import Destination
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
-
-
-@pytest.fixture
-def anywhere(destination: Destination, credentials: OctopusXCredentials, sandbox: Sandbox) -> Batches:
-    return Batches(destination, credentials, sandbox)
-
-
-@pytest.fixture
-def batch(tmp_path: Path, credentials: OctopusXCredentials, sandbox: Sandbox) -> Batches:
-    return Batches(LocalDestination(folder=tmp_path / "videos"), credentials, sandbox)
 
 
 async def redrive(batch: Batches, what: str = "failed", **options: Any) -> BatchResult:  # noqa: ANN401
@@ -40,12 +27,12 @@ async def leave_trouble(batch: Batches) -> None:
     assert batch.posts == 6
 
 
-async def test_the_failed_are_made_and_the_others_kept(anywhere: Batches) -> None:
-    await leave_trouble(anywhere)
-    result = await redrive(anywhere)
+async def test_the_failed_are_made_and_the_others_kept(batch_anywhere: Batches) -> None:
+    await leave_trouble(batch_anywhere)
+    result = await redrive(batch_anywhere)
     assert [one.name for one in result.results] == ["cat-1", "cat-2"]
-    assert (result.stored, result.created, anywhere.posts) == (2, 2, 8)
-    lines = await anywhere.lines()
+    assert (result.stored, result.created, batch_anywhere.posts) == (2, 2, 8)
+    lines = await batch_anywhere.lines()
     assert [line["state"] for line in lines.values()] == [
         "completed", "completed", "completed", "uncertain", "completed", "completed", "not_created",
     ]  # fmt: skip
