@@ -111,8 +111,9 @@ class _Run:
             if video.outlook.step is Step.SKIP:
                 continue  # the table has them
             step = "hold back" if video.held else video.outlook.step.value
-            note = video.held or video.outlook.error or ""
-            self._logger.info("%s (%s): %s. %s", video.item.name, video.item.request.model, step, note)
+            note = video.held or video.outlook.error
+            why = f". {note}" if note else ""
+            self._logger.info("%s (%s): %s%s", video.item.name, video.item.request.model, step, why)
         words = f"Dry run, nothing was sent: {_plan_in_words(planned)}"
         await show_plan(self._name, planned, summary=words, logger=self._logger)
         results = tuple(_untouched(video) for video in planned)
