@@ -21,6 +21,7 @@ from prefect_octopusx.api.errors import (
     VideoFailed,
     VideoTimeout,
 )
+from prefect_octopusx.api.looking import NotReady, look_once
 from prefect_octopusx.api.pacing import next_delay
 from prefect_octopusx.api.replies import TaskState, VideoTask
 from prefect_octopusx.api.requests import (
@@ -55,6 +56,8 @@ __all__ = [
     "RemixRequest",
     # Waiting
     "wait_until_final",
+    "look_once",
+    "NotReady",
     "next_delay",
     "RequestScheduler",
     "Look",

@@ -27,6 +27,8 @@ _REFRESH = 15.0
 _SHARE_OF_AGE = 1 / 8
 _CEILING = 60.0
 _OFF_PEAK_FLOOR, _OFF_PEAK_CEILING = 300.0, 900.0
+_WORTH = 20.0  # times what a start costs: so a look that needs one takes a twentieth of the time at most
+_OFF_PEAK_CEILING_WITH_STARTS = 1800.0
 _FIRST_LOOK = 10.0  # a refusal by moderation comes early
 _JITTER = 0.1
 _TROUBLE_CEILING = 120.0
@@ -93,6 +95,7 @@ def next_delay(
     retry_after: float | None = None,
     poll_interval: float | None = None,
     usual: Likely | None = None,
+    start_cost: float = 0.0,
 ) -> float:
     """Return the seconds to wait before the next look at a job.
 
@@ -106,6 +109,8 @@ def next_delay(
         retry_after: Seconds that the server asked for; never undercut.
         poll_interval: Seconds between looks as the user wants them; wins over everything but `retry_after`.
         usual: How long the family's videos took lately (`RequestScheduler.usual`); not for off-peak jobs.
+        start_cost: Seconds of work that come with each look, where nobody stays in between and a process is started for
+            it. Such looks are fewer, and paced by age alone.
 
     Raises:
         ValueError: `poll_interval` is not above 0.
@@ -115,7 +120,10 @@ def next_delay(
         if not poll_interval > 0:
             raise ValueError(f"poll_interval: {poll_interval} is not a number of seconds above 0")
         return max(poll_interval, floor)
-    delay = _off_peak(age) if off_peak else _standard(age, family, steps, usual)
+    if start_cost:
+        delay = _with_starts(age, start_cost, off_peak=off_peak)
+    else:
+        delay = _off_peak(age) if off_peak else _standard(age, family, steps, usual)
     if troubles:
         delay = max(delay, min(_TROUBLE_CEILING, _REFRESH * 2**troubles))
     return max(delay * (1 - _JITTER + 2 * _JITTER * chance), floor)
@@ -157,3 +165,8 @@ def _standard(age: float, family: str | None, steps: Sequence[tuple[float, float
 
 def _off_peak(age: float) -> float:
     return min(_OFF_PEAK_CEILING, max(_OFF_PEAK_FLOOR, age * _SHARE_OF_AGE))
+
+
+def _with_starts(age: float, start_cost: float, *, off_peak: bool) -> float:
+    floor, ceiling = (_OFF_PEAK_FLOOR, _OFF_PEAK_CEILING_WITH_STARTS) if off_peak else (_REFRESH, STANDARD_DEADLINE)
+    return max(min(ceiling, max(floor, age * _SHARE_OF_AGE)), _WORTH * start_cost)

@@ -16,7 +16,7 @@ from prefect_octopusx.api.replies import TaskState, VideoTask
 from prefect_octopusx.api.scheduler import RequestScheduler
 from prefect_octopusx.api.turns import Look
 
-__all__ = ["wait_until_final"]
+__all__ = ["is_passing", "wait_until_final"]
 
 _GRACE = 120.0  # The gateway answers a create before it stores the job: until then a query does not find it.
 _MOST_TROUBLES = 5  # looks in a row without an answer; about 5 minutes at the pacing's back-off
@@ -220,12 +220,15 @@ class _Job:
             self.scheduler.took(self.family, told)
 
 
-def _raise_unless_passing(error: OctopusXError, *, age: float, troubles: int) -> None:
+def is_passing(error: OctopusXError, *, age: float, troubles: int) -> bool:
+    """Tell whether a look without an answer is worth another one, `age` seconds after the submission."""
     if isinstance(error, TaskNotFound):
-        passing = age < _GRACE
-    else:
-        passing = error.retryable and troubles < _MOST_TROUBLES
-    if not passing:
+        return age < _GRACE
+    return error.retryable and troubles < _MOST_TROUBLES
+
+
+def _raise_unless_passing(error: OctopusXError, *, age: float, troubles: int) -> None:
+    if not is_passing(error, age=age, troubles=troubles):
         raise error
 
 

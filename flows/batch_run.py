@@ -3,9 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from prefect import get_run_logger
-from prefect.client.schemas.objects import State
 from prefect.utilities.annotations import quote
 
 from prefect_octopusx.api import OctopusXClient, OctopusXError
@@ -20,12 +21,13 @@ from prefect_octopusx.batches import (
     write_results,
 )
 from prefect_octopusx.blocks import Destination, OctopusXCredentials
+from prefect_octopusx.flows.batch_videos import Made, Maker, untouched
+from prefect_octopusx.flows.leaving import leave, way_to_wait
 from prefect_octopusx.flows.options import BatchOptions
-from prefect_octopusx.flows.stopping import Stop
-from prefect_octopusx.storage import DestinationError, NameTaken, RecordState, Step, VideoRecord
-from prefect_octopusx.tasks import Batch, make_video, plan_videos
+from prefect_octopusx.storage import DestinationError, DestinationUnavailable, RecordState, Step, VideoRecord
+from prefect_octopusx.tasks import Batch, plan_videos
 from prefect_octopusx.tasks.batch_report import BatchProgress, show_plan, show_results
-from prefect_octopusx.tasks.runs import flow_run_id, run_times, top_run_id
+from prefect_octopusx.tasks.runs import came_back, flow_run_id, run_times, top_run_id
 from prefect_octopusx.tasks.steps import Logger
 
 __all__ = ["run_batch"]
@@ -68,8 +70,21 @@ async def run_batch(
         planned = await run.plan(items)
         if options.dry_run:
             return await run.tell_plan(planned)
-        result = await run.make(planned)
+        off_peak = any(video.item.request.is_off_peak for video in planned if video.is_worked_on)
+        leaves = way_to_wait(options.wait, off_peak=off_peak, logger=logger) == "reschedule"
+        result = await run.make(planned, leaves=leaves)
+        while isinstance(result, Away):
+            await leave(result.delay, result.why, logger=logger)
+            await asyncio.sleep(result.delay)  # it could not leave
+            result = await run.make(await run.plan(items), leaves=leaves)
     return _judged(result, options)
+
+
+class Away(NamedTuple):
+    """Some videos are in the making, and the run may leave for so many seconds."""
+
+    delay: float
+    why: str
 
 
 class _Run:
@@ -85,24 +100,30 @@ class _Run:
         self._logger = logger
         self._top_run: str | None = None
         self._is_too_late = False
-        self._stop = Stop()
 
     async def plan(self, items: Sequence[VideoItem]) -> list[PlannedVideo]:
         """Look at every video, and hold back what is not to be paid for in this run."""
         options = self._options
         self._top_run = await top_run_id()
-        planned = await plan_videos(
-            quote(items),
-            batch=self._batch,
-            on_uncertain=options.on_uncertain,
-            retry_failed=options.retry_failed,
-            asked_by=self._top_run,
-        )
+        planned = await self._planned(items)
         allowed = options.max_new_videos
         if allowed is not None:  # a retry of this run, or of one around it, goes on counting
             allowed -= sum(_counts(video.outlook.record, self._top_run) for video in planned)
         planned = hold_back(planned, max_new_videos=allowed, why=await self._too_late())
         self._logger.info("%s: %s", self._name, _plan_in_words(planned))
+        return planned
+
+    async def _planned(self, items: Sequence[VideoItem]) -> list[PlannedVideo]:
+        how: dict[str, Any] = {
+            "batch": self._batch,
+            "on_uncertain": self._options.on_uncertain,
+            "retry_failed": self._options.retry_failed,
+            "asked_by": self._top_run,
+        }
+        if came_back():
+            with suppress(DestinationUnavailable):
+                return await plan_videos.fn(items, **how)  # a task run for each look would bury the run
+        planned: list[PlannedVideo] = await plan_videos(quote(items), **how)
         return planned
 
     async def tell_plan(self, planned: list[PlannedVideo]) -> BatchResult:
@@ -116,88 +137,57 @@ class _Run:
             self._logger.info("%s (%s): %s%s", video.item.name, video.item.request.model, step, why)
         words = f"Dry run, nothing was sent: {_plan_in_words(planned)}"
         await show_plan(self._name, planned, summary=words, logger=self._logger)
-        results = tuple(_untouched(video) for video in planned)
+        results = tuple(untouched(video) for video in planned)
         return BatchResult(name=self._name, results=results, plan=words, too_late=self._is_too_late)
 
-    async def make(self, planned: list[PlannedVideo]) -> BatchResult:
-        """Make what is missing, and write down what became of all."""
-        pays = any(video.may_pay for video in planned)
+    async def make(self, planned: list[PlannedVideo], *, leaves: bool) -> BatchResult | Away:
+        """Make what is missing, and write down what became of all; or tell what is left in the making."""
+        pays = not leaves and any(video.may_pay for video in planned)
         before = await _used(self._batch.client, self._logger) if pays else None
-        progress = BatchProgress(
-            self._name,
-            total=len(planned),
-            done=sum(not video.is_worked_on for video in planned),
-            logger=self._logger,
-        )
-        await progress.begin()
-        seats = asyncio.Semaphore(self._options.max_in_flight)
-        async with asyncio.TaskGroup() as group:  # whatever happens, it waits until all have come to rest
-            order = sorted(planned, key=lambda video: _ORDER.get(video.outlook.step, 1))
-            tasks = {video.item.name: group.create_task(self._one(video, seats, progress)) for video in order}
-        made = [tasks[video.item.name].result() for video in planned]
+        made = await self._made(planned, leaves=leaves)
+        delays = [one.next_look for one in made if one.next_look is not None]
+        if delays:
+            stored = sum(one.result.is_stored for one in made)
+            words = f"{self._name}: {len(delays)} of {len(made)} videos are in the making, {stored} stored"
+            return Away(min(delays), words)
         after = await _used(self._batch.client, self._logger) if before is not None else None
         ours = flow_run_id()
         result = BatchResult(
             name=self._name,
-            results=tuple(result for result, _ in made),
-            created=sum(bool(record and record.flow_run_id == ours and record.task_id) for _, record in made),
+            results=tuple(one.result for one in made),
+            created=sum(bool(one.record and one.record.flow_run_id == ours and one.record.task_id) for one in made),
             too_late=self._is_too_late,
             used_before=before,
             used_after=after,
         )
         return await self._written(result)
 
-    async def _one(
-        self, video: PlannedVideo, seats: asyncio.Semaphore, progress: BatchProgress
-    ) -> tuple[VideoResult, VideoRecord | None]:
-        """Make one video, if there is anything to do; it never raises because of that one."""
-        if not video.is_worked_on:
-            return _untouched(video), video.outlook.record
-        name = video.item.name
-        async with seats:
-            await self._batch.may_start(name)
-            try:
-                stopped = self._stop.reason(video.item) if video.may_pay else None
-                found = None if stopped else await self._made(video)
-            finally:
-                self._batch.has_started(name)
-        await progress.one_more()
-        if isinstance(found, VideoRecord):
-            return VideoResult.of(video.item, found), found
-        if found is None:
-            return _untouched(video, why=stopped), video.outlook.record
-        if scope := self._stop.note(found, video.item):
-            self._logger.error("Nothing more is created in this run (%s). %s", scope, found)
-        return await self._failed(video, found)
+    async def _made(self, planned: list[PlannedVideo], *, leaves: bool) -> list[Made]:
+        working = [video for video in planned if video.is_worked_on]
+        working.sort(key=lambda video: _ORDER.get(video.outlook.step, 1))
+        progress = BatchProgress(self._name, total=len(planned), done=len(planned) - len(working), logger=self._logger)
+        await progress.begin()
+        maker = Maker(self._batch, self._options, top_run=self._top_run, leaves=leaves, logger=self._logger)
+        seats = asyncio.Semaphore(self._options.max_in_flight)
+        made: dict[str, Made] = {}
 
-    async def _failed(self, video: PlannedVideo, error: Exception) -> tuple[VideoResult, VideoRecord | None]:
-        if isinstance(error, NameTaken):  # the record is of another request
-            return VideoResult.of(video.item, None, error=error), None
-        try:
-            entry = await self._batch.store.read(video.item.name)
-        except OctopusXError as trouble:
-            self._logger.warning("%s: its record can't be read: %s", video.item.name, trouble)
-            return VideoResult.of(video.item, video.outlook.record, error=error, known=False), None
-        record = entry.record if entry else None
-        return VideoResult.of(video.item, record, error=error), record
+        async def make(video: PlannedVideo) -> None:
+            async with seats:
+                one = made[video.item.name] = await maker.make(video)
+            if one.next_look is None:
+                await progress.one_more()
 
-    async def _made(self, video: PlannedVideo) -> VideoRecord | Exception:
-        options = self._options
-        consents = video.may_pay  # what was in the making when the guards were asked may have failed since
-        state: State[VideoRecord] = await make_video(  # type: ignore[misc] # Prefect's overloads forget that it is async
-            video.item.request,
-            name=video.item.name,
-            batch=self._batch,
-            on_uncertain=options.on_uncertain if consents else "stop",
-            retry_failed=options.retry_failed and consents,
-            asked_by=self._top_run,
-            poll_interval=options.poll_interval,
-            deadline=options.deadline,
-            lease=options.lease,
-            return_state=True,
-        )
-        found: VideoRecord | Exception = await state.aresult(raise_on_failure=False)
-        return found
+        while working:
+            in_the_making = sum(one.next_look is not None for one in made.values())
+            resumed = [video for video in working if video.outlook.step is Step.RESUME]
+            room = len(working) if not leaves else len(resumed) or self._options.max_in_flight - in_the_making
+            if room <= 0:
+                break  # the others are for when it comes back
+            async with asyncio.TaskGroup() as group:  # whatever happens, it waits until all have come to rest
+                for video in working[:room]:
+                    group.create_task(make(video))
+            del working[:room]
+        return [made.get(video.item.name) or Made(untouched(video), video.outlook.record) for video in planned]
 
     async def _too_late(self) -> str | None:
         most = self._options.max_lateness
@@ -227,11 +217,6 @@ def _counts(record: VideoRecord | None, top_run: str | None) -> bool:
     """Tell whether this run sent a create that may have been accepted: what surely was not is free to be sent again."""
     free = {RecordState.RELEASED, RecordState.REFUSED}
     return record is not None and record.top_run_id == top_run and record.state not in free
-
-
-def _untouched(video: PlannedVideo, *, why: str | None = None) -> VideoResult:
-    error = why or video.held or video.outlook.error
-    return VideoResult.of(video.item, video.outlook.record, error=error, held=video.held is not None)
 
 
 def _plan_in_words(planned: Sequence[PlannedVideo]) -> str:

@@ -23,6 +23,7 @@ from prefect_octopusx.flows.batch_run import run_batch
 from prefect_octopusx.flows.manifests import Location, Timezone, batch_name, load_manifest, scheduled_in
 from prefect_octopusx.flows.options import (
     BatchOptions,
+    BatchWait,
     Lease,
     MaxInFlight,
     MaxNewVideos,
@@ -32,7 +33,7 @@ from prefect_octopusx.flows.options import (
     Transfers,
 )
 from prefect_octopusx.storage import LEASE, OnUncertain, RecordState
-from prefect_octopusx.tasks.runs import completed
+from prefect_octopusx.tasks.runs import came_back, completed
 
 __all__ = ["generate_due_videos"]
 
@@ -68,6 +69,7 @@ async def generate_due_videos(
     poll_interval: Positive | None = None,
     deadline: Positive | None = None,
     lease: Lease = LEASE,
+    wait: BatchWait = "auto",
     scheduled: datetime | None = None,
 ) -> BatchResult:
     """Make what is due now, by a manifest with dates or a rotation without. For schedules.
@@ -99,6 +101,7 @@ async def generate_due_videos(
         poll_interval: Seconds between looks at each video; left out, a pacing that fits the model.
         deadline: Seconds after each submission at which waiting ends.
         lease: As in `generate_video`.
+        wait: As in `generate_videos`.
         scheduled: The tick; by default the time for which this run was scheduled, which no retry changes. Given, it
             makes up for a tick that was missed.
 
@@ -122,7 +125,7 @@ async def generate_due_videos(
     )
     logger = get_run_logger()
     logger.info("%s: %d due at %s, %d still to come", calendar.name, len(due.items), tick.isoformat(), due.later)
-    if missed := await _never_stored(due.over[-_LOOKS_BACK:], destination):
+    if not came_back() and (missed := await _never_stored(due.over[-_LOOKS_BACK:], destination)):
         logger.warning(
             "%s: never stored, and too long ago for `catch_up_days`: %s. To make them up, run this flow with "
             "`scheduled` at their time",
@@ -147,6 +150,7 @@ async def generate_due_videos(
             poll_interval=poll_interval,
             deadline=deadline,
             lease=lease,
+            wait=wait,
         ),
     )
     return completed(result, result.summary(), name=result.state_name)

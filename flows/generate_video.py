@@ -1,7 +1,7 @@
 """One prompt becomes one verified video in a bucket."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from prefect import flow, get_run_logger
 from prefect.runtime import deployment, flow_run
@@ -10,10 +10,13 @@ from pydantic import Field
 
 from prefect_octopusx.api import SubmissionUncertain, VideoRequest
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination, resolve_destination
+from prefect_octopusx.flows.leaving import way_to_wait
+from prefect_octopusx.flows.looking import in_the_making, leave_until_ready
 from prefect_octopusx.flows.naming import default_name
+from prefect_octopusx.flows.options import Wait
 from prefect_octopusx.storage import LEASE, OnUncertain, RecordState, VideoRecord, check_name
 from prefect_octopusx.tasks import create_video, save_video, wait_for_video
-from prefect_octopusx.tasks.runs import retries_are_left, top_run_id
+from prefect_octopusx.tasks.runs import came_back, retries_are_left, top_run_id
 
 __all__ = ["generate_video"]
 
@@ -34,7 +37,7 @@ async def generate_video(
     deadline: Annotated[float, Field(gt=0)] | None = None,
     on_uncertain: OnUncertain = "stop",
     retry_failed: bool = False,
-    wait: Literal["process", "none"] = "process",
+    wait: Wait = "auto",
     lease: Annotated[float, Field(ge=1, le=600)] = LEASE,
 ) -> VideoRecord:
     """Turn a prompt into a video at the destination: create, wait, save.
@@ -54,8 +57,10 @@ async def generate_video(
         on_uncertain: Where nobody knows whether an earlier create was accepted: `stop`, or `resubmit` at the risk of
             paying twice.
         retry_failed: Whether to try anew, and pay for, what failed or was refused.
-        wait: `process` waits here until the video is stored; `none` submits and leaves the rest to `collect_videos`,
-            or to a later run under the same name.
+        wait: `process` waits here until the video is stored. `reschedule` submits and leaves: no process and no slot
+            is held, the deployment starts this run again for each look. `none` submits and leaves the rest to
+            `collect_videos`, or to a later run under the same name. `auto` is `reschedule` for off-peak, else
+            `process`. Without a deployment, `reschedule` waits here.
         lease: Seconds without a sign of life after which other runs take this one for dead while its create is on the
             way.
 
@@ -68,19 +73,22 @@ async def generate_video(
         OctopusXError: The message says what happened, to which task, and how to go on.
     """
     destination = await resolve_destination(destination)
-    if deployment.id and isinstance(destination, LocalDestination):
+    if deployment.id and isinstance(destination, LocalDestination) and not came_back():
         _warn_of_a_folder_that_may_vanish(destination.folder)
     name = check_name(name) if name else await default_name(request)
+    # Found here, since a task without a flow around this one is not seen from the task that is called.
+    asked_by = await top_run_id() if retry_failed or on_uncertain == "resubmit" else None
+    way = way_to_wait(wait, off_peak=request.is_off_peak, logger=get_run_logger())
+    known = await in_the_making(request, name=name, destination=destination) if way == "reschedule" else None
     try:
-        record = await create_video(
+        record = known or await create_video(
             request,
             name=name,
             destination=destination,
             credentials=credentials,
             on_uncertain=on_uncertain,
             retry_failed=retry_failed,
-            # Found here, since a task without a flow around this one is not seen from the task that is called.
-            asked_by=await top_run_id() if retry_failed or on_uncertain == "resubmit" else None,
+            asked_by=asked_by,
             lease=lease,
         )
     except SubmissionUncertain as error:
@@ -91,9 +99,11 @@ async def generate_video(
     if record.state is RecordState.COMPLETED:
         get_run_logger().info("%s: already stored at %s; nothing to do", name, record.uri)
         return record
-    if wait == "none":
+    if way == "none":
         get_run_logger().info("%s: submitted, task %s; not waited for", name, record.task_id)
         return record
+    if way == "reschedule":
+        await leave_until_ready(record, credentials=credentials, poll_interval=poll_interval, deadline=deadline)
     task = await wait_for_video(
         record, destination=destination, credentials=credentials, poll_interval=poll_interval, deadline=deadline
     )

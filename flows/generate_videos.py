@@ -14,6 +14,7 @@ from prefect_octopusx.flows.batch_run import run_batch
 from prefect_octopusx.flows.manifests import Location, Timezone, batch_name, load_manifest, scheduled_in
 from prefect_octopusx.flows.options import (
     BatchOptions,
+    BatchWait,
     Lease,
     MaxInFlight,
     MaxNewVideos,
@@ -53,6 +54,7 @@ async def generate_videos(
     poll_interval: Positive | None = None,
     deadline: Positive | None = None,
     lease: Lease = LEASE,
+    wait: BatchWait = "auto",
     timezone: Timezone = "UTC",
     scheduled: datetime | None = None,
 ) -> BatchResult:
@@ -85,6 +87,9 @@ async def generate_videos(
         poll_interval: Seconds between looks at each video; left out, a pacing that fits the model.
         deadline: Seconds after each submission at which waiting ends.
         lease: As in `generate_video`.
+        wait: `process` waits here until all is done. `reschedule` submits all and leaves: the deployment starts this
+            run again for each look at the whole batch. `auto` is `reschedule` if there are off-peak videos, else
+            `process`. Without a deployment, `reschedule` waits here.
         timezone: The zone in which `{date}` and the like are told, such as Europe/Berlin.
         scheduled: The time for `{date}` and the like; by default that for which this run was scheduled, which no retry
             changes.
@@ -128,6 +133,7 @@ async def generate_videos(
             poll_interval=poll_interval,
             deadline=deadline,
             lease=lease,
+            wait=wait,
         ),
     )
     return completed(result, result.summary(), name=result.state_name)

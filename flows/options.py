@@ -1,7 +1,7 @@
 """The options that the flows for many videos share, as Prefect's form shows them."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,7 @@ from prefect_octopusx.storage import LEASE, OnUncertain
 
 __all__ = [
     "BatchOptions",
+    "BatchWait",
     "Lease",
     "MaxInFlight",
     "MaxNewVideos",
@@ -16,6 +17,7 @@ __all__ = [
     "Ratio",
     "RequestsPerMinute",
     "Transfers",
+    "Wait",
 ]
 
 MaxInFlight = Annotated[int, Field(ge=1, le=10_000)]
@@ -24,6 +26,8 @@ Ratio = Annotated[float, Field(ge=0, le=1)]
 Lease = Annotated[float, Field(ge=1, le=600)]
 Positive = Annotated[float, Field(gt=0)]
 RequestsPerMinute = Annotated[float, Field(gt=0, le=6000)]
+BatchWait = Literal["auto", "process", "reschedule"]
+Wait = Literal["auto", "process", "reschedule", "none"]
 Transfers = Annotated[int, Field(ge=1, le=32)]
 
 
@@ -43,3 +47,4 @@ class BatchOptions:
     poll_interval: float | None = None
     deadline: float | None = None
     lease: float = LEASE
+    wait: BatchWait = "auto"

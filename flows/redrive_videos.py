@@ -10,6 +10,7 @@ from prefect_octopusx.flows.batch_run import run_batch
 from prefect_octopusx.flows.manifests import batch_name
 from prefect_octopusx.flows.options import (
     BatchOptions,
+    BatchWait,
     MaxInFlight,
     MaxNewVideos,
     Positive,
@@ -38,6 +39,7 @@ async def redrive_videos(
     transfers: Transfers = 4,
     poll_interval: Positive | None = None,
     deadline: Positive | None = None,
+    wait: BatchWait = "auto",
 ) -> BatchResult:
     """Try again, **and pay for**, what a batch did not store, by its results manifest `NAME-results.jsonl`.
 
@@ -59,6 +61,7 @@ async def redrive_videos(
         transfers: How many videos are stored at the same time.
         poll_interval: Seconds between looks at each video; left out, a pacing that fits the model.
         deadline: Seconds after each submission at which waiting ends.
+        wait: As in `generate_videos`.
 
     Returns:
         What became of those that were tried again. The results manifest has the others too, as they were.
@@ -92,6 +95,7 @@ async def redrive_videos(
             retry_failed=what == "failed",
             poll_interval=poll_interval,
             deadline=deadline,
+            wait=wait,
         ),
     )
     return completed(result, result.summary(), name=result.state_name)

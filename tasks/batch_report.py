@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from prefect.artifacts import acreate_progress_artifact, acreate_table_artifact, aupdate_progress_artifact
+from prefect.artifacts import Artifact, acreate_progress_artifact, acreate_table_artifact, aupdate_progress_artifact
 from prefect.exceptions import PrefectException
 
 from prefect_octopusx.batches import PlannedVideo, VideoResult
 from prefect_octopusx.tasks.progress import artifact_key
+from prefect_octopusx.tasks.runs import came_back, flow_run_id
 from prefect_octopusx.tasks.steps import Logger
 
 __all__ = ["BatchProgress", "show_plan", "show_results"]
@@ -43,7 +44,9 @@ class BatchProgress:
         self._shown_at = 0.0
 
     async def begin(self) -> None:
-        """Make the artifact."""
+        """Make the artifact, or go on with the one that this run made before it left or was retried."""
+        if came_back():
+            self._artifact = await self._made_before()
         await self._show()
 
     async def one_more(self) -> None:
@@ -51,6 +54,13 @@ class BatchProgress:
         self._done += 1
         if self._done == self._total or self._clock() - self._shown_at >= _EVERY:
             await self._show()
+
+    async def _made_before(self) -> UUID | None:
+        try:
+            found = await Artifact.aget(artifact_key(self._name, kind="batch"))
+        except (httpx.HTTPError, PrefectException):
+            return None
+        return found.id if found is not None and str(found.flow_run_id) == flow_run_id() else None
 
     async def _show(self) -> None:
         self._shown_at = self._clock()

@@ -53,6 +53,7 @@ async def make_video(
     poll_interval: float | None = None,
     deadline: float | None = None,
     lease: float = LEASE,
+    wait: bool = True,
 ) -> VideoRecord:
     """Create, wait, save: the whole way of one video, with what its batch shares. For many at once.
 
@@ -69,9 +70,10 @@ async def make_video(
         deadline: Seconds after the submission at which waiting ends; 3600 by default, 49 hours for off-peak.
         lease: Seconds without a sign of life after which other runs take this one for dead while its create is on the
             way.
+        wait: False only creates it, if it is not made yet.
 
     Returns:
-        The record, `completed`.
+        The record, `completed`; `submitted`, where it is not waited for.
 
     Raises:
         SubmissionUncertain: Nobody knows whether a create was accepted. Never retried by itself.
@@ -102,7 +104,7 @@ async def make_video(
         raise
     finally:
         batch.has_started(name)
-    if record.state is RecordState.COMPLETED:
+    if record.state is RecordState.COMPLETED or not wait:
         return record
     shown = _Transitions(name, logger)
     submitted_at = record.submitted_at.timestamp() if record.submitted_at else time.time()

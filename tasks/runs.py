@@ -13,6 +13,7 @@ from prefect.states import Completed
 __all__ = [
     "RunTimes",
     "attempt",
+    "came_back",
     "completed",
     "flow_run_id",
     "retries_are_left",
@@ -87,6 +88,15 @@ def retries_are_left() -> bool:
     if context is None or context.flow_run is None:
         return False
     return context.flow_run.run_count <= (context.flow_run.empirical_policy.retries or 0)
+
+
+def came_back() -> bool:
+    """Tell whether this flow run has begun before: it left and came back, was resumed, or is retried."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context is not None else None
+    if run is None or run.start_time is None or run.state is None:
+        return False
+    return run.state.timestamp > run.start_time
 
 
 def completed(data: T, message: str, *, name: str | None = None) -> T:

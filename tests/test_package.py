@@ -67,10 +67,10 @@ def test_nothing_comes_from_prefects_private_parts() -> None:
 PUBLIC = {
     api: "AccessDenied AuthenticationError CreatesStopped CredentialsMissing CustomRequest DownloadError "
     "EndpointNotFound GatewayError GatewayUnreachable GrokRequest InvalidRequest JimengRequest KeyUsage Look "
-    "ModelUnavailable NotSubmitted OctopusXClient OctopusXError QuotaExceeded RateLimited RemixRequest "
+    "ModelUnavailable NotReady NotSubmitted OctopusXClient OctopusXError QuotaExceeded RateLimited RemixRequest "
     "RequestScheduler "
     "SoraRequest SubmissionUncertain TaskNotFound TaskState VeoRequest VideoFailed VideoRequest VideoTask "
-    "VideoTimeout ViduRequest next_delay wait_until_final",
+    "VideoTimeout ViduRequest look_once next_delay wait_until_final",
     batches: "BatchFailed BatchResult CalendarRow Due DueVideos Fault Manifest ManifestError PlannedVideo "
     "ResultsInvalid Row Tick VideoItem VideoResult Weekday check_rotation due_at due_videos hold_back items_of "
     "named_items read_manifest read_results results_file write_results zone_named",
