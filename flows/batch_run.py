@@ -20,9 +20,9 @@ from prefect_octopusx.batches import (
     results_file,
     write_results,
 )
-from prefect_octopusx.blocks import Destination, OctopusXCredentials
+from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_destination
 from prefect_octopusx.flows.batch_videos import Made, Maker, untouched
-from prefect_octopusx.flows.leaving import leave, way_to_wait
+from prefect_octopusx.flows.leaving import leave, refuse_lost_records, way_to_wait
 from prefect_octopusx.flows.options import BatchOptions
 from prefect_octopusx.storage import DestinationError, DestinationUnavailable, RecordState, Step, VideoRecord
 from prefect_octopusx.tasks import Batch, plan_videos
@@ -60,6 +60,7 @@ async def run_batch(
     if not items:
         logger.info("%s: there is nothing to do", name)
         return BatchResult(name=name, results=())
+    destination = await resolve_destination(destination)
     async with Batch.opened(
         destination=destination,
         credentials=credentials,
@@ -71,12 +72,12 @@ async def run_batch(
         if options.dry_run:
             return await run.tell_plan(planned)
         off_peak = any(video.item.request.is_off_peak for video in planned if video.is_worked_on)
-        leaves = way_to_wait(options.wait, off_peak=off_peak, logger=logger) == "reschedule"
-        result = await run.make(planned, leaves=leaves)
+        way = way_to_wait(options.wait, off_peak=off_peak, destination=destination, logger=logger)
+        result = await run.make(planned, leaves=way == "reschedule")
         while isinstance(result, Away):
             await leave(result.delay, result.why, logger=logger)
             await asyncio.sleep(result.delay)  # it could not leave
-            result = await run.make(await run.plan(items), leaves=leaves)
+            result = await run.make(await run.plan(items), leaves=True)
     return _judged(result, options)
 
 
@@ -106,6 +107,8 @@ class _Run:
         options = self._options
         self._top_run = await top_run_id()
         planned = await self._planned(items)
+        if all(video.outlook.step is Step.CREATE and video.outlook.record is None for video in planned):
+            await refuse_lost_records(self._name)
         allowed = options.max_new_videos
         if allowed is not None:  # a retry of this run, or of one around it, goes on counting
             allowed -= sum(_counts(video.outlook.record, self._top_run) for video in planned)
