@@ -1,21 +1,15 @@
 """Real parts for the tests: a Prefect server, the sandbox gateway, an S3 server, all on 127.0.0.1."""
 
-import contextlib
 import os
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.servers import PrefectServer, free_port
+
 _HOME = tempfile.TemporaryDirectory(prefix="prefect-octopusx-tests-", ignore_cleanup_errors=True)
-with socket.socket() as _free:
-    _free.bind(("127.0.0.1", 0))
-    _PREFECT_PORT = _free.getsockname()[1]
+_PREFECT_PORT = free_port()
 
 # Before Prefect is imported: nothing of this machine's own set-up may take part, or be touched.
 for _name in [name for name in os.environ if name.startswith(("PREFECT_", "OCTOPUSX_", "AWS_"))]:
@@ -36,7 +30,6 @@ os.environ |= {
 }
 
 import boto3  # noqa: E402 - after the environment is clean
-import httpx  # noqa: E402
 import pytest  # noqa: E402
 from moto.server import ThreadedMotoServer  # noqa: E402
 from prefect import Task  # noqa: E402
@@ -48,6 +41,7 @@ from pydantic import SecretStr  # noqa: E402
 from prefect_octopusx import tasks  # noqa: E402
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination  # noqa: E402
 from prefect_octopusx.sandbox import Sandbox, SandboxSettings  # noqa: E402
+from tests.flows.deployed import Studio  # noqa: E402
 
 
 @pytest.hookimpl(trylast=True)
@@ -63,36 +57,14 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[str]:
     """Run a real Prefect server with a database of its own, for the whole session; gives its API's address."""
-    url = os.environ["PREFECT_API_URL"]
-    log = Path(_HOME.name) / "server.log"
-    command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(_PREFECT_PORT)]
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", *command], stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
+    server = PrefectServer(Path(_HOME.name), _PREFECT_PORT)
     try:
-        until = time.monotonic() + 120
-        while not _answers(f"{url}/health"):
-            if server.poll() is not None or time.monotonic() > until:
-                pytest.fail(f"The Prefect server did not start:\n{log.read_text()[-3000:]}")
-            time.sleep(0.2)
-        yield url
+        server.start()
+        yield server.url
         APILogHandler().flush()  # what is still on its way would complain of the server's end
         EventsWorker.drain_all()
     finally:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(server.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                server.wait(timeout=10)
-        server.wait()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2).is_success
-    except httpx.HTTPError:
-        return False
+        server.stop()
 
 
 @pytest.fixture
@@ -140,3 +112,13 @@ def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tasks.__all__:
         if isinstance(task := getattr(tasks, name), Task):
             monkeypatch.setattr(task, "retry_delay_seconds", None)
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+    """Give a gateway whose videos are ready when the test says so; flows find its key in the environment."""
+    found = Studio(tmp_path / "videos")
+    with found.sandbox as running:
+        monkeypatch.setenv("OCTOPUSX_API_KEY", running.key)
+        monkeypatch.setenv("OCTOPUSX_BASE_URL", running.url)
+        yield found

@@ -109,3 +109,23 @@ def test_chance_spreads_looks_by_a_tenth(chance: float) -> None:
 def test_deadlines() -> None:
     assert default_deadline(off_peak=False) == 3600
     assert default_deadline(off_peak=True) == 49 * 3600
+
+
+def test_looks_that_each_need_a_start_are_worth_it() -> None:
+    assert delay(0, start_cost=3) == 60  # twenty times what it costs
+    assert delay(0, start_cost=0.1) == 15
+    assert delay(800, start_cost=3) == 100
+    assert delay(3000, start_cost=3) == 375
+    assert delay(0, start_cost=30) == 600
+    assert delay(800, start_cost=3, poll_interval=2) == 2
+    assert delay(800, start_cost=3, retry_after=300) == 300
+
+
+def test_off_peak_looks_that_need_a_start_are_a_hundred_in_two_days() -> None:
+    age, looks = 0.0, 0
+    while age < 48 * 3600:
+        age += delay(age, start_cost=3, off_peak=True)
+        looks += 1
+    assert delay(0, start_cost=3, off_peak=True) == 300
+    assert delay(86_400, start_cost=3, off_peak=True) == 1800
+    assert 100 <= looks <= 120

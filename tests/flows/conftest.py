@@ -1,6 +1,5 @@
 """The main job, as a user runs it, on each kind of destination."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.sandbox import Sandbox
 from tests.flows.batches import Batches
-from tests.flows.deployed import Studio
 from tests.flows.ways_on import Destination
 
 pytest.register_assert_rewrite("tests.flows.main_job")
@@ -29,13 +27,3 @@ def batch(tmp_path: Path, credentials: OctopusXCredentials, sandbox: Sandbox) ->
 @pytest.fixture
 def batch_anywhere(destination: Destination, credentials: OctopusXCredentials, sandbox: Sandbox) -> Batches:
     return Batches(destination, credentials, sandbox)
-
-
-@pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
-    """Give a gateway whose videos are ready when the test says so; flows find its key in the environment."""
-    found = Studio(tmp_path / "videos")
-    with found.sandbox as running:
-        monkeypatch.setenv("OCTOPUSX_API_KEY", running.key)
-        monkeypatch.setenv("OCTOPUSX_BASE_URL", running.url)
-        yield found

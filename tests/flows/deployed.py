@@ -1,5 +1,6 @@
 """Runs of a deployment, as a worker makes them: each start of a run is a call, and what it leaves is looked at."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -10,13 +11,13 @@ from uuid import UUID
 from prefect import Flow, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
-from prefect.exceptions import Abort, Pause
+from prefect.exceptions import Abort, ObjectNotFound, Pause
 from prefect.flow_engine import run_flow
 from prefect.states import Pending
 
 from prefect_octopusx.blocks import LocalDestination
 from prefect_octopusx.flows import generate_video, generate_videos
-from prefect_octopusx.sandbox import Sandbox, SandboxSettings
+from prefect_octopusx.sandbox import Fault, Sandbox, SandboxSettings
 from prefect_octopusx.storage import VideoRecord
 
 __all__ = ["Deployed", "Left", "Studio"]
@@ -43,6 +44,30 @@ class Deployed:
             deployment = await client.create_deployment(flow_id, name="tests", **options)
             run = await client.create_flow_run_from_deployment(deployment, parameters=dict(parameters))
         return cls(flow, run.id)
+
+    @classmethod
+    async def of(cls, flow: Flow[..., Any], name: str, parameters: Mapping[str, Any]) -> "Deployed":
+        """Ask for a run of a deployment that is served, as soon as it is."""
+        async with get_client() as client, asyncio.timeout(60):
+            while True:
+                try:
+                    deployment = await client.read_deployment_by_name(f"{flow.name}/{name}")
+                except ObjectNotFound:
+                    await asyncio.sleep(0.2)
+                else:
+                    break
+            run = await client.create_flow_run_from_deployment(deployment.id, parameters=dict(parameters))
+        return cls(flow, run.id)
+
+    async def until(self, name: str) -> None:
+        """Wait until the run, which a worker runs, is in a state."""
+        async with asyncio.timeout(90):
+            while True:
+                state = (await self.read()).state
+                if state is not None and state.name == name:
+                    return
+                assert state is None or not state.is_final(), f"{state.name}: {state.message}"
+                await asyncio.sleep(0.1)
 
     async def start(self) -> Any:  # noqa: ANN401 - what the flow returns
         """Start the run when its time has come, as a worker does in a new process, and return its result.
@@ -103,6 +128,10 @@ class Studio:
         self.sandbox = Sandbox(SandboxSettings(generation=DAYS, refresh=0, clock=lambda: time() + self.passed))
         self.destination = LocalDestination(folder=folder)
 
+    def hold_looks(self) -> None:
+        """Let the next look take so long that there is time to act."""
+        self.sandbox.add_fault(Fault("query_slow", delay=5))
+
     def finish(self) -> None:
         self.passed += 4 * DAYS
 
@@ -115,11 +144,16 @@ class Studio:
         hurry = {"wait": "reschedule", "poll_interval": 0.2, "requests_per_minute": 6000}
         return await Deployed.create(flow, given | hurry | parameters)
 
-    async def deploy(self, **parameters: Any) -> Deployed:  # noqa: ANN401
+    async def deploy(self, *, options: Mapping[str, Any] | None = None, **parameters: Any) -> Deployed:  # noqa: ANN401
+        return await Deployed.create(generate_video, self.parameters(**parameters), **(options or {}))
+
+    async def served(self, deployment: str, **parameters: Any) -> Deployed:  # noqa: ANN401
+        return await Deployed.of(generate_video, deployment, self.parameters(**parameters))
+
+    def parameters(self, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401
         request = {"model": "viduq3-pro", "prompt": "a cat"} | parameters.pop("request", {})
         given = {"request": request, "name": "cat", "destination": {"folder": str(self.destination.folder)}}
-        hurry = {"wait": "reschedule", "poll_interval": 0.2}
-        return await Deployed.create(generate_video, given | hurry | parameters)
+        return given | {"wait": "reschedule", "poll_interval": 0.2} | parameters
 
     async def record(self, name: str = "cat") -> VideoRecord:
         entry = await (await self.destination.store()).read(name)
