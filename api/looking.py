@@ -88,7 +88,7 @@ async def look_once(
         )
         return NotReady(min(delay, deadline - age), task, trouble) if age < deadline else None
 
-    age = clock() - submitted_at
+    age = max(0.0, clock() - submitted_at)  # another machine's clock may have told when
     first = next_delay(age=0, chance=chance(), off_peak=off_peak, poll_interval=poll_interval, start_cost=start_cost)
     if age < _TOO_EARLY * min(first, deadline):
         return NotReady(min(first, deadline) - age)

@@ -21,9 +21,11 @@ from prefect_octopusx.batches import (
     write_results,
 )
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_destination
+from prefect_octopusx.flows.batch_rounds import make_all, make_what_is_ready
 from prefect_octopusx.flows.batch_videos import Made, Maker, untouched
 from prefect_octopusx.flows.leaving import leave, refuse_lost_records, way_to_wait
 from prefect_octopusx.flows.options import BatchOptions
+from prefect_octopusx.flows.same_list import has_changed, label_of, tell_of_dropped
 from prefect_octopusx.storage import DestinationError, DestinationUnavailable, RecordState, Step, VideoRecord
 from prefect_octopusx.tasks import Batch, plan_videos
 from prefect_octopusx.tasks.batch_report import BatchProgress, show_plan, show_results
@@ -68,16 +70,17 @@ async def run_batch(
         transfers=options.transfers,
     ) as batch:
         run = _Run(batch, name, options, known, logger)
-        planned = await run.plan(items)
+        planned = await run.plan(items, again=came_back())
         if options.dry_run:
             return await run.tell_plan(planned)
-        off_peak = any(video.item.request.is_off_peak for video in planned if video.is_worked_on)
-        way = way_to_wait(options.wait, off_peak=off_peak, destination=destination, logger=logger)
+        requests = [video.item.request for video in planned if video.is_worked_on]
+        way = await way_to_wait(options.wait, requests, destination=destination, logger=logger)
+        labels = None if has_changed(items) else label_of(items)
         result = await run.make(planned, leaves=way == "reschedule")
         while isinstance(result, Away):
-            await leave(result.delay, result.why, logger=logger)
+            await leave(result.delay, result.why, logger=logger, labels=labels)
             await asyncio.sleep(result.delay)  # it could not leave
-            result = await run.make(await run.plan(items), leaves=True)
+            result = await run.make(await run.plan(items, again=True), leaves=True)
     return _judged(result, options)
 
 
@@ -102,32 +105,40 @@ class _Run:
         self._top_run: str | None = None
         self._is_too_late = False
 
-    async def plan(self, items: Sequence[VideoItem]) -> list[PlannedVideo]:
+    async def plan(self, items: Sequence[VideoItem], *, again: bool) -> list[PlannedVideo]:
         """Look at every video, and hold back what is not to be paid for in this run."""
         options = self._options
         self._top_run = await top_run_id()
-        planned = await self._planned(items)
-        if all(video.outlook.step is Step.CREATE and video.outlook.record is None for video in planned):
+        planned = await self._planned(items, again=again)
+        changed = await self._changed(items)
+        if not changed and all(video.outlook.step is Step.CREATE and not video.outlook.record for video in planned):
             await refuse_lost_records(self._name)
         allowed = options.max_new_videos
         if allowed is not None:  # a retry of this run, or of one around it, goes on counting
             allowed -= sum(_counts(video.outlook.record, self._top_run) for video in planned)
-        planned = hold_back(planned, max_new_videos=allowed, why=await self._too_late())
+        planned = hold_back(planned, max_new_videos=allowed, why=await self._too_late() or changed)
         self._logger.info("%s: %s", self._name, _plan_in_words(planned))
         return planned
 
-    async def _planned(self, items: Sequence[VideoItem]) -> list[PlannedVideo]:
+    async def _planned(self, items: Sequence[VideoItem], *, again: bool) -> list[PlannedVideo]:
         how: dict[str, Any] = {
             "batch": self._batch,
             "on_uncertain": self._options.on_uncertain,
             "retry_failed": self._options.retry_failed,
             "asked_by": self._top_run,
         }
-        if came_back():
+        if again:
             with suppress(DestinationUnavailable):
                 return await plan_videos.fn(items, **how)  # a task run for each look would bury the run
         planned: list[PlannedVideo] = await plan_videos(quote(items), **how)
         return planned
+
+    async def _changed(self, items: Sequence[VideoItem]) -> str | None:
+        """Return why nothing more is created, if the list has changed since the run left."""
+        if not has_changed(items):
+            return None
+        await tell_of_dropped(self._batch.store, items, name=self._name, top_run=self._top_run, logger=self._logger)
+        return "the list has changed while this run was away"
 
     async def tell_plan(self, planned: list[PlannedVideo]) -> BatchResult:
         """Show what a run would do, and end."""
@@ -167,29 +178,11 @@ class _Run:
 
     async def _made(self, planned: list[PlannedVideo], *, leaves: bool) -> list[Made]:
         working = [video for video in planned if video.is_worked_on]
-        working.sort(key=lambda video: _ORDER.get(video.outlook.step, 1))
         progress = BatchProgress(self._name, total=len(planned), done=len(planned) - len(working), logger=self._logger)
         await progress.begin()
         maker = Maker(self._batch, self._options, top_run=self._top_run, leaves=leaves, logger=self._logger)
-        seats = asyncio.Semaphore(self._options.max_in_flight)
-        made: dict[str, Made] = {}
-
-        async def make(video: PlannedVideo) -> None:
-            async with seats:
-                one = made[video.item.name] = await maker.make(video)
-            if one.next_look is None:
-                await progress.one_more()
-
-        while working:
-            in_the_making = sum(one.next_look is not None for one in made.values())
-            resumed = [video for video in working if video.outlook.step is Step.RESUME]
-            room = len(working) if not leaves else len(resumed) or self._options.max_in_flight - in_the_making
-            if room <= 0:
-                break  # the others are for when it comes back
-            async with asyncio.TaskGroup() as group:  # whatever happens, it waits until all have come to rest
-                for video in working[:room]:
-                    group.create_task(make(video))
-            del working[:room]
+        how = make_what_is_ready if leaves else make_all
+        made = await how(working, maker, max_in_flight=self._options.max_in_flight, done=progress.one_more)
         return [made.get(video.item.name) or Made(untouched(video), video.outlook.record) for video in planned]
 
     async def _too_late(self) -> str | None:
@@ -227,8 +220,6 @@ def _plan_in_words(planned: Sequence[PlannedVideo]) -> str:
     return f"{len(planned)} videos: " + ", ".join(f"{count} {words}" for words, count in counts.items())
 
 
-_ORDER = {Step.RESUME: 0, Step.FOLLOW: 2}
-"""What is paid for goes first; last who only waits for another run, in a seat of those that create."""
 _WORDS = {
     Step.CREATE: "to create",
     Step.FOLLOW: "being submitted by another run, alive or dead",

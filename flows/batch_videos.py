@@ -6,6 +6,7 @@ from typing import NamedTuple
 from prefect.client.schemas.objects import State
 
 from prefect_octopusx.api import OctopusXError, look_once
+from prefect_octopusx.api.pacing import default_deadline
 from prefect_octopusx.batches import PlannedVideo, VideoResult
 from prefect_octopusx.flows.leaving import START_COST
 from prefect_octopusx.flows.options import BatchOptions
@@ -73,6 +74,15 @@ class Maker:
         if scope := self._stop.note(found, video.item):
             self._logger.error("Nothing more is created in this run (%s). %s", scope, found)
         return await self._failed(video, found)
+
+    def is_overdue(self, video: PlannedVideo) -> bool:
+        """Tell whether a video is in the making for longer than it is waited for."""
+        record = video.outlook.record
+        if record is None or record.submitted_at is None:
+            return False
+        deadline = self._options.deadline
+        most = default_deadline(off_peak=record.off_peak) if deadline is None else deadline
+        return time.time() - record.submitted_at.timestamp() >= most
 
     async def _look(self, record: VideoRecord) -> float | None:
         """Return the seconds until the next look; None if there is something to do at once."""

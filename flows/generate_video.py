@@ -78,7 +78,7 @@ async def generate_video(
     name = check_name(name) if name else await default_name(request)
     # Found here, since a task without a flow around this one is not seen from the task that is called.
     asked_by = await top_run_id() if retry_failed or on_uncertain == "resubmit" else None
-    way = way_to_wait(wait, off_peak=request.is_off_peak, destination=destination, logger=get_run_logger())
+    way = await way_to_wait(wait, [request], destination=destination, logger=get_run_logger())
     known = await in_the_making(request, name=name, destination=destination) if way == "reschedule" else None
     try:
         record = known or await create_video(

@@ -6,7 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from prefect.artifacts import Artifact, acreate_progress_artifact, acreate_table_artifact, aupdate_progress_artifact
+from prefect import get_client
+from prefect.artifacts import acreate_progress_artifact, acreate_table_artifact, aupdate_progress_artifact
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.exceptions import PrefectException
 
 from prefect_octopusx.batches import PlannedVideo, VideoResult
@@ -56,11 +58,16 @@ class BatchProgress:
             await self._show()
 
     async def _made_before(self) -> UUID | None:
+        ours = ArtifactFilter(
+            key=ArtifactFilterKey(any_=[artifact_key(self._name, kind="batch")]),
+            flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id()]),
+        )
         try:
-            found = await Artifact.aget(artifact_key(self._name, kind="batch"))
+            async with get_client() as client:
+                found = await client.read_artifacts(artifact_filter=ours, limit=1)
         except (httpx.HTTPError, PrefectException):
             return None
-        return found.id if found is not None and str(found.flow_run_id) == flow_run_id() else None
+        return found[0].id if found else None
 
     async def _show(self) -> None:
         self._shown_at = self._clock()

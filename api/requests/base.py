@@ -90,6 +90,12 @@ class RequestBase(BaseModel):
         """Whether the vendor may take up to two days."""
         return False
 
+    @property
+    def local_pictures(self) -> tuple[str, ...]:
+        """The pictures that are files of this machine."""
+        images = map(str, getattr(self, "images", ()))
+        return tuple(image for image in images if not (pictures.is_url(image) or pictures.is_inline(image)))
+
     def body(self) -> dict[str, Any]:
         """Return the JSON body to send.
 

@@ -155,6 +155,16 @@ class Studio:
         given = {"request": request, "name": "cat", "destination": {"folder": str(self.destination.folder)}}
         return given | {"wait": "reschedule", "poll_interval": 0.2} | parameters
 
+    async def submitted_earlier(self, name: str, *, hours: float) -> None:
+        """Let the record tell an earlier submission."""
+        store = await self.destination.store()
+        entry = await store.read(name)
+        assert entry is not None
+        record = entry.record
+        assert record.submitted_at is not None
+        earlier = record.submitted_at - timedelta(hours=hours)
+        await store.replace(entry, record.moved(record.state, submitted_at=earlier))
+
     async def record(self, name: str = "cat") -> VideoRecord:
         entry = await (await self.destination.store()).read(name)
         assert entry is not None

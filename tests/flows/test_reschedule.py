@@ -3,22 +3,29 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import get_client
-from prefect.client.schemas.objects import StateType
+from prefect import flow, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions, StateType
 from prefect.states import Cancelling, Scheduled, Suspended
 
-from prefect_octopusx.api import AuthenticationError, VideoFailed, VideoTimeout
-from prefect_octopusx.blocks import OctopusXCredentials
+from prefect_octopusx.api import AuthenticationError, VideoFailed, VideoTimeout, ViduRequest
+from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.flows import collect_videos, generate_video
 from prefect_octopusx.sandbox import Fault
-from prefect_octopusx.storage import DestinationError, RecordState
+from prefect_octopusx.storage import DestinationError, RecordState, VideoRecord
 from tests.flows.deployed import Deployed, Left, Studio
+from tests.pictures import png
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
+
+
+def a_day_later() -> datetime:
+    return datetime.now(UTC) + timedelta(days=1)
 
 
 class TestTheWayOfAVideo:
@@ -82,12 +89,7 @@ class TestTheWayOfAVideo:
     async def test_the_deadline_counts_from_the_submission(self, studio: Studio) -> None:
         run = await studio.deploy()
         await run.leave()
-        store = await studio.destination.store()
-        entry = await store.read("cat")
-        assert entry is not None
-        record = entry.record
-        assert record.submitted_at is not None
-        await store.replace(entry, record.moved(record.state, submitted_at=record.submitted_at - timedelta(hours=1)))
+        await studio.submitted_earlier("cat", hours=1)
         with pytest.raises(VideoTimeout):
             await run.start()
         assert (await studio.record()).state is RecordState.SUBMITTED
@@ -148,7 +150,8 @@ class TestWhatPeopleDoMeanwhile:
         await self.until(lambda: studio.looks == 1)
         await run.set(Cancelling())
         await self.until(lambda: studio.looks == 3)  # it waits where it is
-        assert (await run.states())[-1] == "Cancelling"
+        found = await run.read()
+        assert (found.state_name, found.infrastructure_pid) == ("Cancelling", "a process")
         process.cancel()
         with pytest.raises(asyncio.CancelledError):
             await process
@@ -212,6 +215,34 @@ class TestTrouble:
         assert (await run.start()).state is RecordState.COMPLETED
         assert (studio.posts, (await run.read()).run_count) == (1, 2)
 
+    async def test_workers_see_a_run_that_was_retried_and_left(
+        self, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(generate_video, "retries", 1)
+        async with get_client() as client:
+            await client.create_work_pool(WorkPoolCreate(name="retried", type="process"))
+        run = await studio.deploy(options={"work_pool_name": "retried"})
+        studio.sandbox.add_fault(Fault("create_quota"))
+        await run.leave()
+        assert (await run.read()).run_count == 2
+        async with get_client() as client:
+            due = await client.get_scheduled_flow_runs_for_work_pool("retried", scheduled_before=a_day_later())
+        assert [found.flow_run.id for found in due] == [run.id]
+
+    async def test_a_lost_answer_to_the_state_is_no_reason_to_stay(self, studio: Studio) -> None:
+        """The run is scheduled, and its next process may have begun."""
+        run = await studio.deploy()
+        await run.leave()
+        studio.hold_looks()
+        process = asyncio.create_task(run.start())
+        async with asyncio.timeout(20):
+            while not studio.looks:
+                await asyncio.sleep(0.02)
+        await run.set(Scheduled(name="AwaitingVideo", scheduled_time=a_day_later()))
+        with pytest.raises(Left):
+            await process
+        assert (await run.away()).days == 1 or (await run.away()).seconds > 86_000
+
     async def test_a_wrong_key_fails_the_run(self, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
         run = await studio.deploy()
         await run.leave()
@@ -229,11 +260,75 @@ class TestTrouble:
             await run.start()
         assert studio.posts == 1
 
-    async def test_a_relative_folder_is_refused_before_anything_is_paid(self, studio: Studio) -> None:
-        run = await studio.deploy(destination={"folder": "videos"})
-        with pytest.raises(ValueError, match="destination: the folder videos is relative"):
+    async def test_an_interval_of_years_is_looked_at_daily(self, studio: Studio) -> None:
+        run = await studio.deploy(poll_interval=1e15, deadline=1e15)
+        await run.leave()
+        assert (await run.away()).total_seconds() == pytest.approx(86_400, abs=5)
+
+
+class TestWhatCouldNotGoOn:
+    """Refused before anything is paid; unless it is only what a run does by itself."""
+
+    async def test_a_folder_that_the_next_process_might_not_find(self, studio: Studio) -> None:
+        await self.refused(studio, "destination: the folder videos is relative", destination={"folder": "videos"})
+
+    async def test_a_picture_that_must_be_there_at_each_start(self, studio: Studio, tmp_path: Path) -> None:
+        picture = tmp_path / "cat.png"
+        picture.write_bytes(png())
+        await self.refused(studio, "images: .*cat.png", request={"model": "viduq2-pro", "images": [str(picture)]})
+
+    async def test_a_limit_that_cancels_who_comes_back(self, studio: Studio) -> None:
+        options = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+        limit = {"concurrency_limit": 1, "concurrency_options": options}
+        await self.refused(studio, "CANCEL_NEW", options=limit)
+
+    async def refused(self, studio: Studio, why: str, **parameters: Any) -> None:  # noqa: ANN401
+        run = await studio.deploy(**parameters)
+        with pytest.raises(ValueError, match=why):
             await run.start()
         assert studio.posts == 0
+
+    async def test_by_itself_a_run_waits_in_its_process_then(
+        self, studio: Studio, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        request = {"off_peak": True}
+        run = await studio.deploy(request=request, wait="auto", destination={"folder": "videos"})
+        process = asyncio.create_task(run.start())
+        async with asyncio.timeout(20):
+            while studio.looks < 2:
+                await asyncio.sleep(0.02)
+        studio.finish()
+        assert (await process).state is RecordState.COMPLETED
+        assert "this run waits in its process. destination: the folder videos is relative" in caplog.text
+
+
+class TestInsideAnother:
+    """The process, and what would be started again, is another flow's."""
+
+    async def test_a_flow_that_calls_it_does_not_leave(self, studio: Studio) -> None:
+        parameters = studio.parameters()
+
+        @flow
+        async def nightly(as_function: bool) -> VideoRecord:
+            call = generate_video.fn if as_function else generate_video
+            return await call(
+                ViduRequest(**parameters["request"]),
+                LocalDestination(**parameters["destination"]),
+                name=f"cat-{as_function}",
+                wait="reschedule",
+                poll_interval=0.1,
+            )
+
+        for count, as_function in enumerate((True, False), 1):
+            run = await Deployed.create(nightly, {"as_function": as_function})
+            process = asyncio.create_task(run.start())
+            async with asyncio.timeout(20):
+                while studio.posts < count:
+                    await asyncio.sleep(0.02)
+            studio.finish()
+            assert (await process).state is RecordState.COMPLETED
+            assert "AwaitingVideo" not in await run.states()
 
 
 class TestWithoutADeployment:
