@@ -58,9 +58,10 @@ class BatchProgress:
             await self._show()
 
     async def _made_before(self) -> UUID | None:
+        run_id = flow_run_id()
         ours = ArtifactFilter(
             key=ArtifactFilterKey(any_=[artifact_key(self._name, kind="batch")]),
-            flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id()]),
+            flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(run_id)] if run_id else []),
         )
         try:
             async with get_client() as client:
