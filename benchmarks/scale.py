@@ -36,31 +36,20 @@ def main() -> int:
         figures = run(options, addresses, Path(home))
         if not options.waiting:
             figures |= looks(addresses["DEMO_GATEWAY"])
-    width = max(map(len, figures))
-    print("\n".join(f"{name:<{width}}  {value}" for name, value in figures.items()))
+    show(figures)
     return 0
 
 
 def run(options: argparse.Namespace, addresses: dict[str, str], home: Path) -> dict[str, Any]:
     """Run the batch; return its figures."""
     settings = addresses | {
-        "PREFECT_HOME": str(home / "prefect-client"),
-        "PREFECT_API_URL": f"{addresses['DEMO_PREFECT']}/api",
+        **client_settings(addresses, home),
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-        "AWS_ACCESS_KEY_ID": "bench",
-        "AWS_SECRET_ACCESS_KEY": "bench",
         "BENCH_VIDEOS": str(options.videos),
         "BENCH_WAITING": "1" if options.waiting else "",
         "BENCH_REQUESTS_PER_MINUTE": str(options.requests_per_minute),
     }
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=addresses["DEMO_S3"],
-        region_name="us-east-1",
-        aws_access_key_id="bench",
-        aws_secret_access_key="bench",  # noqa: S106 - of a server on this machine
-    )
-    s3.create_bucket(Bucket=BUCKET)
+    make_bucket(addresses)
     command = [sys.executable, "-m", "benchmarks.batch"]
     done = subprocess.run(command, env=environment(settings), check=True, stdout=subprocess.PIPE)  # noqa: S603 - ours
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -80,6 +69,34 @@ def looks(gateway: str) -> dict[str, Any]:
         "ready to seen, mean": f"{statistics.mean(lags):.1f} s",
         "ready to seen, worst of 100": f"{lags[len(lags) * 99 // 100]:.1f} s",
     }
+
+
+def client_settings(addresses: dict[str, str], home: Path) -> dict[str, str]:
+    """Return the environment of what runs flows against these servers."""
+    return {
+        "PREFECT_HOME": str(home / "prefect-client"),
+        "PREFECT_API_URL": f"{addresses['DEMO_PREFECT']}/api",
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench",
+    }
+
+
+def make_bucket(addresses: dict[str, str]) -> None:
+    """Make the bucket for the videos."""
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=addresses["DEMO_S3"],
+        region_name="us-east-1",
+        aws_access_key_id="bench",
+        aws_secret_access_key="bench",  # noqa: S106 - of a server on this machine
+    )
+    s3.create_bucket(Bucket=BUCKET)
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print the table."""
+    width = max(map(len, figures))
+    print("\n".join(f"{name:<{width}}  {value}" for name, value in figures.items()))
 
 
 if __name__ == "__main__":
