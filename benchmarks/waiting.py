@@ -76,6 +76,7 @@ class Bench:
             for way in ways
         }
         self._worker.until(lambda: all(self._worker.states(run)[-1][0] in _FINAL for run in runs.values()), "the ends")
+        self._worker.idle()
         ready = {job["prompt"]: job["ready_at"] for job in self._ask("jobs")}
         figures = {}
         for way in ways:
@@ -129,11 +130,9 @@ class Bench:
             poll_interval=_BETWEEN_LOOKS,
         )
         first = self._worker.next_start()
-        held = self._held()
         looks = [self._worker.next_start() for _ in range(_BATCH_LOOKS)]
         self._worker.delete(run)
         return {
-            f"a batch of {videos}, away": held,
             f"a batch of {videos}, CPU": f"{first.cpu:.1f} s to submit, {_spread([look.cpu for look in looks])} a look",
         }
 
@@ -142,11 +141,10 @@ class Bench:
         _say(f"{videos} videos that wait without a process, then {_IN_PROCESSES} in one each")
         used = self._worker.cpu()
         self._wait(videos, "reschedule")
-        self._worker.until(lambda: not self._worker.processes(), "the runs to leave")
+        self._worker.idle()
         used = self._worker.cpu() - used
-        without = self._held()
+        without = f"{self._worker.away()} away, {self._held()}"
         self._wait(_IN_PROCESSES, "process")
-        time.sleep(_SETTLE)
         return {
             f"{videos} videos, wait=reschedule": without,
             f"{videos} videos, CPU": f"{used / videos:.1f} s each to submit",
@@ -165,6 +163,7 @@ class Bench:
         return self._worker.submit("generate_video", request=request, name=name, **parameters)
 
     def _held(self) -> str:
+        time.sleep(_SETTLE)
         return f"{len(self._worker.processes())} processes, {self._worker.memory():.0f} MB"
 
     def _ask(self, what: str) -> list[dict[str, Any]]:

@@ -73,6 +73,12 @@ class Worker:
         states = self._ask("GET", f"/flow_run_states/?flow_run_id={run}").json()
         return [(state["name"], datetime.fromisoformat(state["timestamp"])) for state in states]
 
+    def away(self) -> int:
+        """Return how many runs are away."""
+        which = {"flow_runs": {"state": {"name": {"any_": ["AwaitingVideo"]}}}}
+        found: int = self._ask("POST", "/flow_runs/count", json=which).json()
+        return found
+
     def delete(self, run: str) -> None:
         """Let a run that is away never come back."""
         self._ask("DELETE", f"/flow_runs/{run}")
@@ -80,6 +86,10 @@ class Worker:
     def processes(self) -> list[int]:
         """Return the processes of the runs: all below the worker."""
         return _below(self._process.pid)
+
+    def idle(self) -> None:
+        """Wait until no run has a process: it ends a little after the run."""
+        self.until(lambda: not self.processes(), "the ends of the processes")
 
     def memory(self) -> float:
         """Return what the processes of the runs hold, in MB; what they share counts for each."""
@@ -91,7 +101,7 @@ class Worker:
 
     def cpu(self) -> float:
         """Return the CPU time of all processes of runs that ended, in seconds, as the kernel counted it."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = _fields(self._process.pid)
         return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
     def next_start(self) -> Start:
@@ -127,7 +137,7 @@ class Worker:
             if time.monotonic() > until or self._process.poll() is not None:
                 tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
                 raise TimeoutError(f"Waited in vain for {what}. The end of the worker's log:\n{tail}")
-            time.sleep(0.05)
+            time.sleep(0.5)
 
     def _deploy(self, flow: str) -> str:
         return self._post(
@@ -162,9 +172,17 @@ class Worker:
 
 def _below(pid: int) -> list[int]:
     """Return the children of a process, and theirs."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):  # it just ended
-        for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in map(int, children.read_text().split()):
-                found += [child, *_below(child)]
+    children: dict[int, list[int]] = {}
+    for each in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it just ended
+            parent = int(_fields(int(each.name))[1])
+            children.setdefault(parent, []).append(int(each.name))
+    found = children.get(pid, [])
+    for child in found:  # grows on the way
+        found += children.get(child, [])
     return found
+
+
+def _fields(pid: int) -> list[str]:
+    """Return what the kernel tells of a process, from its state on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
