@@ -39,8 +39,8 @@ def main() -> int:
     """Start servers and worker, measure, print what it took; 0 if all went well."""
     parser = argparse.ArgumentParser(description="Waiting without a process, on this machine, for nothing.")
     parser.add_argument("--videos", type=int, default=100, help="how many wait at once without a process")
-    # Halfway between two looks, which are 60 s apart, give or take 10 %: START_COST times 20.
-    parser.add_argument("--seconds", type=float, default=90.0, help="how long a video takes")
+    # Halfway between two looks, which are 70 s apart, give or take 10 %: START_COST times 20.
+    parser.add_argument("--seconds", type=float, default=105.0, help="how long a video takes")
     options = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # either ends it in good order, also where a shell ignores SIGINT
         signal.signal(number, signal.default_int_handler)

@@ -23,8 +23,8 @@ from prefect_octopusx.tasks.steps import Logger
 
 __all__ = ["START_COST", "labels_of_this_run", "leave", "refuse_lost_records", "way_to_wait"]
 
-START_COST = 3.0
-"""Seconds of processor time that it takes to come back for a look (docs: Waiting)."""
+START_COST = 3.5
+"""Seconds of processor time that coming back for a look takes, most of it Prefect's start (benchmarks/waiting.py)."""
 _AWAITING = "AwaitingVideo"
 _LONGEST = timedelta(days=1)
 

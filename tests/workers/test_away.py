@@ -90,7 +90,7 @@ async def test_a_video_that_is_ready_while_prefects_server_is_down_is_stored_whe
         server.start()
         with temporary_settings({PREFECT_API_URL: server.url}):
             start(str(SERVE), "restarted", PREFECT_API_URL=server.url)
-            run = await studio.served("restarted", poll_interval=15)
+            run = await studio.served("restarted", poll_interval=12)
             await run.until("AwaitingVideo")
             server.stop()
             studio.finish()
