@@ -27,6 +27,7 @@ START_COST = 3.5
 """Seconds of processor time that coming back for a look takes, most of it Prefect's start (benchmarks/waiting.py)."""
 _AWAITING = "AwaitingVideo"
 _LONGEST = timedelta(days=1)
+_OURS = {"generate_video", "generate_videos", "generate_due_videos", "redrive_videos"}
 
 
 async def way_to_wait(
@@ -195,8 +196,11 @@ async def _cancelled_by(deployment_id: UUID) -> str | None:
 
 
 def _this_run() -> FlowRun | None:
-    """Return the flow run around this code; None if another flow's code calls ours as a plain function (`.fn`)."""
+    """Return the flow run around this code; None if it is of another flow, whose code calls ours as a function (`.fn`).
+
+    Told by the function's name: Prefect may load a flow from its file, and then it is in no module of ours.
+    """
     context = FlowRunContext.get()
-    if context is None or context.flow is None or not context.flow.fn.__module__.startswith("prefect_octopusx."):
+    if context is None or context.flow is None or context.flow.fn.__name__ not in _OURS:
         return None
     return context.flow_run
