@@ -128,9 +128,9 @@ class Studio:
         self.sandbox = Sandbox(SandboxSettings(generation=DAYS, refresh=0, clock=lambda: time() + self.passed))
         self.destination = LocalDestination(folder=folder)
 
-    def hold_looks(self) -> None:
+    def hold_looks(self, seconds: float = 5) -> None:
         """Let the next look take so long that there is time to act."""
-        self.sandbox.add_fault(Fault("query_slow", delay=5))
+        self.sandbox.add_fault(Fault("query_slow", delay=seconds))
 
     def finish(self) -> None:
         self.passed += 4 * DAYS

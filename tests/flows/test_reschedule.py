@@ -145,7 +145,7 @@ class TestWhatPeopleDoMeanwhile:
         """Its worker ends the process, and then its state; which it would not do for one that left."""
         run = await studio.deploy()
         await run.leave()
-        studio.sandbox.add_fault(Fault("query_slow", delay=1))
+        studio.hold_looks(1)
         process = asyncio.create_task(run.start())
         await self.until(lambda: studio.looks == 1)
         await run.set(Cancelling())
@@ -176,7 +176,7 @@ class TestWhatPeopleDoMeanwhile:
 
     async def during_a_look(self, run: Deployed, studio: Studio, act: Callable[[], Any]) -> None:
         """Let a person act while the run asks the gateway, and see that it goes."""
-        studio.sandbox.add_fault(Fault("query_slow", delay=1))
+        studio.hold_looks(1)
         process = asyncio.create_task(run.start())
         await self.until(lambda: studio.looks == 1)
         await act()
@@ -232,7 +232,7 @@ class TestTrouble:
         """The run is scheduled, and its next process may have begun."""
         run = await studio.deploy()
         await run.leave()
-        studio.hold_looks()
+        studio.hold_looks(1)
         process = asyncio.create_task(run.start())
         async with asyncio.timeout(20):
             while not studio.looks:
@@ -294,11 +294,11 @@ class TestWhatCouldNotGoOn:
         request = {"off_peak": True}
         run = await studio.deploy(request=request, wait="auto", destination={"folder": "videos"})
         process = asyncio.create_task(run.start())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while studio.looks < 2:
                 await asyncio.sleep(0.02)
-        studio.finish()
-        assert (await process).state is RecordState.COMPLETED
+            studio.finish()
+            assert (await process).state is RecordState.COMPLETED
         assert "this run waits in its process. destination: the folder videos is relative" in caplog.text
 
 
@@ -322,11 +322,11 @@ class TestInsideAnother:
         for count, as_function in enumerate((True, False), 1):
             run = await Deployed.create(nightly, {"as_function": as_function})
             process = asyncio.create_task(run.start())
-            async with asyncio.timeout(20):
-                while studio.posts < count:
+            async with asyncio.timeout(30):
+                while len(studio.sandbox.jobs) < count:
                     await asyncio.sleep(0.02)
-            studio.finish()
-            assert (await process).state is RecordState.COMPLETED
+                studio.finish()
+                assert (await process).state is RecordState.COMPLETED
             assert "AwaitingVideo" not in await run.states()
 
 
