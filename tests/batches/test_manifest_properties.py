@@ -139,7 +139,7 @@ def test_any_bytes_are_read_or_refused(where: str, data: bytes) -> None:
     _read(data, where)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(
     st.sampled_from(sorted(FORMATS)),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 20), st.sampled_from(PIECES)), min_size=1, max_size=8),
@@ -152,7 +152,7 @@ def test_spoilt_manifests_are_read_or_refused(where: str, changes: list[tuple[fl
     _read(data, where)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.sampled_from(sorted(FORMATS)), st.lists(st.sampled_from(PIECES), max_size=30))
 def test_what_looks_like_a_manifest_is_read_or_refused(where: str, pieces: list[bytes]) -> None:
     _read(b"".join(pieces), where)

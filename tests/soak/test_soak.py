@@ -26,7 +26,7 @@ from tests.soak.worker import Job, request, start
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
 
-NAMES = tuple(f"video-{number:03}" for number in range(int(os.environ.get("SOAK_NAMES", "8"))))
+NAMES = tuple(f"video-{number:03}" for number in range(int(os.environ.get("SOAK_NAMES", "6"))))
 WORKERS = 3
 PAUSE = 2.0
 """Seconds between kills, on the average."""

@@ -242,7 +242,7 @@ def shared() -> Iterator[Shared]:
 
 
 def test_whatever_happens_a_folder_holds_what_was_paid_once(shared: Shared, tmp_path: Path) -> None:
-    live(shared, lambda: Folder(tmp_path), EXAMPLES or 18)
+    live(shared, lambda: Folder(tmp_path), EXAMPLES or 12)
 
 
 def test_whatever_happens_a_bucket_holds_what_was_paid_once(shared: Shared, bucket: Bucket) -> None:

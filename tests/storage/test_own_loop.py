@@ -122,7 +122,7 @@ def test_work_survives_the_closing_of_the_main_loop() -> None:
 
 
 CHILD = """
-import asyncio, os, signal, sys
+import asyncio, contextlib, os, signal, sys
 from pathlib import Path
 from prefect_octopusx.storage.threads import in_own_loop, to_the_end
 
@@ -138,13 +138,17 @@ def terminate(*_):
 async def work():
     print("begun", flush=True)
     while not await asyncio.to_thread((folder / "go").exists):
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)
+        with contextlib.suppress(RuntimeError):  # it is closed
+            waiting.call_soon_threadsafe(int)  # a signal that comes just before a loop falls asleep does not wake it
     for number in range(3):  # calls in threads, also when the main thread has ended
         await asyncio.to_thread((folder / f"done-{number}").write_text, "done")
         await asyncio.sleep(0.05)
     return "whole"
 
 async def main():
+    global waiting
+    waiting = asyncio.get_running_loop()
     if sys.argv[2] == "to the end":
         await to_the_end(in_own_loop(work()))
     else:
