@@ -1,6 +1,7 @@
 """Real parts for the tests: a Prefect server, the sandbox gateway, an S3 server, all on 127.0.0.1."""
 
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -8,7 +9,12 @@ from pathlib import Path
 
 from tests.servers import PrefectServer, free_port
 
-_HOME = tempfile.TemporaryDirectory(prefix="prefect-octopusx-tests-", ignore_cleanup_errors=True)
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder in memory, where Prefect's database is a quarter quicker
+_ROOM = 2 * 2**30
+_IN_MEMORY = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
+_HOME = tempfile.TemporaryDirectory(
+    prefix="prefect-octopusx-tests-", dir=_MEMORY if _IN_MEMORY else None, ignore_cleanup_errors=True
+)
 _PREFECT_PORT = free_port()
 
 # Before Prefect is imported: nothing of this machine's own set-up may take part, or be touched.
