@@ -115,9 +115,15 @@ class Deployed:
         async with get_client() as client:
             return [str(state.name) for state in await client.read_flow_run_states(self.id)]
 
-    async def task_runs(self) -> list[TaskRun]:
-        async with get_client() as client:
-            return await client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[self.id])))
+    async def task_runs(self, count: int) -> list[TaskRun]:
+        """Return the task runs, as soon as there are so many: they reach the server as events, a moment later."""
+        async with get_client() as client, asyncio.timeout(30):
+            while True:
+                ours = FlowRunFilter(id=FlowRunFilterId(any_=[self.id]))
+                found: list[TaskRun] = await client.read_task_runs(flow_run_filter=ours)
+                if len(found) >= count:
+                    return found
+                await asyncio.sleep(0.1)
 
 
 class Studio:

@@ -64,10 +64,10 @@ class TestTheWayOfAVideo:
         run = await studio.deploy()
         for _ in range(3):
             await run.leave()
-        assert [task_run.name for task_run in await run.task_runs()] == ["create viduq3-pro cat"]
+        assert [task_run.name for task_run in await run.task_runs(1)] == ["create viduq3-pro cat"]
         studio.finish()
         await run.start()
-        assert len(await run.task_runs()) == 3
+        assert len(await run.task_runs(3)) == 3
         found = await run.read()
         assert found.run_count == 1
         assert (await run.states()).count("AwaitingVideo") == 3
