@@ -11,17 +11,23 @@ LAYERS := api batches blocks flows sandbox storage tasks
 # Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
 CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 
-.PHONY: demo test swift soak bench lint types wheel check clean
+.PHONY: demo test swift postgres soak bench lint types wheel check clean
 
 demo: $(READY)
 	@$(CLEAN) $(BIN)/python deployments/demo.py $(if $(KEEP),--keep)
 
-test: $(READY) swift
+test: $(READY) swift postgres
 	$(CLEAN) $(BIN)/python -m coverage erase
 	$(CLEAN) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term $(ARGS)
 
 # A real S3 server for the tests, on Linux.
 swift: $(SWIFT)
+
+# What Prefect's server keeps its data in while tests run; where it is not to be had they use SQLite, and are slower.
+postgres:
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y --no-install-recommends postgresql; } \
+		|| echo "Without PostgreSQL: the tests' Prefect server uses SQLite."
 
 # Much longer than the tests do: 300 videos by workers that are killed, and random lives of videos, new ones each time.
 soak: $(READY)

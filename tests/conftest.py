@@ -1,20 +1,15 @@
 """Real parts for the tests: a Prefect server, the sandbox gateway, an S3 server, all on 127.0.0.1."""
 
 import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.postgres import memory, postgres, programs
 from tests.servers import PrefectServer, free_port
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder in memory, where Prefect's database is a quarter quicker
-_ROOM = 2 * 2**30
-_IN_MEMORY = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
-_HOME = tempfile.TemporaryDirectory(
-    prefix="prefect-octopusx-tests-", dir=_MEMORY if _IN_MEMORY else None, ignore_cleanup_errors=True
-)
+_HOME = tempfile.TemporaryDirectory(prefix="prefect-octopusx-tests-", dir=memory(), ignore_cleanup_errors=True)
 _PREFECT_PORT = free_port()
 
 # Before Prefect is imported: nothing of this machine's own set-up may take part, or be touched.
@@ -37,6 +32,7 @@ os.environ |= {
 
 import boto3  # noqa: E402 - after the environment is clean
 import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 from moto.server import ThreadedMotoServer  # noqa: E402
 from prefect import Task  # noqa: E402
 from prefect.blocks.system import Secret  # noqa: E402
@@ -52,7 +48,12 @@ from tests.flows.deployed import Studio  # noqa: E402
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Let Prefect's own client leave its sockets to Prefect's own server unclosed; all others still are errors."""
+    """Let Prefect's own client leave its sockets to Prefect's own server unclosed; all others still are errors.
+
+    And let hypothesis take its time: a busy machine is no failure.
+    """
+    settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("ours")
     prefects = rf".*raddr=\('127\.0\.0\.1', {_PREFECT_PORT}\)"
     for category in (ResourceWarning, pytest.PytestUnraisableExceptionWarning):
         name = f"{category.__module__}.{category.__name__}".removeprefix("builtins.")
@@ -60,17 +61,23 @@ def pytest_configure(config: pytest.Config) -> None:
         warnings.filterwarnings("ignore", prefects, category)  # and after the last
 
 
+def pytest_report_header() -> str:
+    found = programs()
+    return f"Prefect's database: {f'PostgreSQL of {found}' if found else 'SQLite, without PostgreSQL on this machine'}"
+
+
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[str]:
     """Run a real Prefect server with a database of its own, for the whole session; gives its API's address."""
-    server = PrefectServer(Path(_HOME.name), _PREFECT_PORT)
-    try:
-        server.start()
-        yield server.url
-        APILogHandler().flush()  # what is still on its way would complain of the server's end
-        EventsWorker.drain_all()
-    finally:
-        server.stop()
+    with postgres() as database:
+        server = PrefectServer(Path(_HOME.name), _PREFECT_PORT, database)
+        try:
+            server.start()
+            yield server.url
+            APILogHandler().flush()  # what is still on its way would complain of the server's end
+            EventsWorker.drain_all()
+        finally:
+            server.stop()
 
 
 @pytest.fixture

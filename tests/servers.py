@@ -87,19 +87,24 @@ class PrefectServer:
     Args:
         home: The folder for all that it keeps.
         port: Where it listens.
+        database: The address of its database; left out, an SQLite file in `home`.
     """
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(self, home: Path, port: int, database: str | None = None) -> None:
         self.url = f"http://127.0.0.1:{port}/api"
         self._home = home
         self._port = port
+        self._database = database
         self._group: Group | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self._port)]
         log = self._home / "server.log"
-        self._group = Group(*command, log=log, environment={"PREFECT_HOME": str(self._home)})
+        environment = {"PREFECT_HOME": str(self._home)}
+        if self._database:
+            environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = self._database
+        self._group = Group(*command, log=log, environment=environment)
         until = time.monotonic() + 120
         while not _answers(f"{self.url}/health"):
             if not self._group.lives or time.monotonic() > until:

@@ -63,7 +63,7 @@ def test_one_who_is_cancelled_just_as_its_turn_comes_gives_it_on(told_first: boo
     assert run(main()) == [(11, "third")]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.randoms(use_true_random=False), st.integers(1, 3))
 def test_with_cancellation_at_random_the_others_all_have_their_turns(chance: random.Random, seats: int) -> None:
     async def main() -> None:

@@ -4,7 +4,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prefect_octopusx.api import Look
@@ -95,7 +95,6 @@ class Life:
                 del self.seated[number]
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(acts, max_size=60), st.integers(1, 3), st.integers(1, 3))
 def test_whatever_happens_budget_and_seats_hold_and_nobody_is_forgotten(
     life: list[tuple[str, float | None]], looks: int, creates: int
@@ -135,7 +134,6 @@ def test_creates_that_take_minutes_do_not_block_looks() -> None:
     assert list(lived.seated.values()) == ["create", "create", "look"]
 
 
-@settings(deadline=None)
 @given(st.integers(2, 12), st.randoms(use_true_random=False), st.booleans())
 def test_no_look_waits_longer_than_8_times_its_place_in_a_plain_queue(
     videos: int, chance: random.Random, mean: bool

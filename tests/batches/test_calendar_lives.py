@@ -24,7 +24,7 @@ look_aheads = st.integers(0, 7)
 weeks = st.none() | st.sets(
     st.sampled_from(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]), min_size=1
 )
-lives = settings(max_examples=200, deadline=None)
+lives = settings(max_examples=200)
 
 
 @lives

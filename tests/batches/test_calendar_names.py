@@ -80,7 +80,7 @@ def test_rows_with_dates_pass_as_each_is_made_once() -> None:
     check_rotation([Row(date=date(2026, 12, 4), name="clip")], tick=FRIDAY, zone=BERLIN)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 60), st.sets(st.sampled_from(["monday", "wednesday", "sunday"]), min_size=1), st.data())
 def test_one_row_whose_name_does_not_change_is_always_found(
     length: int, weekdays: set[Weekday], data: st.DataObject

@@ -51,7 +51,6 @@ custom = st.fixed_dictionaries(
 requests = st.lists(vidu | sora | custom, min_size=1, max_size=6)
 
 
-@settings(deadline=None)
 @given(requests, st.data())
 def test_the_same_rows_make_the_same_videos_in_every_format(rows: list[dict[str, Any]], data: st.DataObject) -> None:
     named = [{"name": f"v{number}", **row} for number, row in enumerate(rows)]
@@ -84,7 +83,6 @@ INJECTED: dict[str, dict[str, Any]] = {  # by the column that is told
 LONE = {"model", "weekday"}  # by itself each of these says enough; what else is wrong may depend on it
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sets(st.sampled_from(sorted(INJECTED))).map(
@@ -129,7 +127,6 @@ PIECES = [
 ]
 
 
-@settings(deadline=None)
 @given(st.sampled_from([*FORMATS, "a.ndjson", "a.yml"]), st.binary(max_size=300))
 @example("a.yaml", b"%YAML 9.9\n---\n- a")
 @example("a.yaml", b"- !<tag:yaml.org,2002:x> \xc2\x85")
@@ -139,7 +136,7 @@ def test_any_bytes_are_read_or_refused(where: str, data: bytes) -> None:
     _read(data, where)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.sampled_from(sorted(FORMATS)),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 20), st.sampled_from(PIECES)), min_size=1, max_size=8),
@@ -152,13 +149,12 @@ def test_spoilt_manifests_are_read_or_refused(where: str, changes: list[tuple[fl
     _read(data, where)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.sampled_from(sorted(FORMATS)), st.lists(st.sampled_from(PIECES), max_size=30))
 def test_what_looks_like_a_manifest_is_read_or_refused(where: str, pieces: list[bytes]) -> None:
     _read(b"".join(pieces), where)
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["name", "prompt", "images", "date", "model", "x"]),

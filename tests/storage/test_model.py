@@ -221,7 +221,6 @@ def live(shared: Shared, place: Callable[[], Place], examples: int) -> None:
     profile = settings(
         max_examples=examples,
         stateful_step_count=40,
-        deadline=None,
         derandomize=not EXAMPLES,
         database=None,
         print_blob=True,
