@@ -16,8 +16,9 @@ from prefect_octopusx.api.waiting import is_passing
 
 __all__ = ["NotReady", "look_once"]
 
-
-_TOO_EARLY = 0.8  # of the time until the first look: less than chance and the clocks of machines make of it
+_TOO_EARLY = 0.8
+"""What has passed less than this part of the time until its first look is left alone. Not 1: the delay is drawn anew
+each time, and a machine's clock may be behind the one that told when to come back."""
 
 
 class NotReady(NamedTuple):

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from prefect import get_run_logger
@@ -23,9 +22,10 @@ from prefect_octopusx.batches import (
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_destination
 from prefect_octopusx.flows.batch_rounds import make_all, make_what_is_ready
 from prefect_octopusx.flows.batch_videos import Made, Maker, untouched
-from prefect_octopusx.flows.leaving import leave, refuse_lost_records, way_to_wait
+from prefect_octopusx.flows.leaving import departures, leave, refuse_lost_records, way_to_wait
 from prefect_octopusx.flows.options import BatchOptions
-from prefect_octopusx.flows.same_list import has_changed, label_of, tell_of_dropped
+from prefect_octopusx.flows.patience import comes_back_later
+from prefect_octopusx.flows.same_list import SameList, compare_list, tell_of_dropped
 from prefect_octopusx.storage import DestinationError, DestinationUnavailable, RecordState, Step, VideoRecord
 from prefect_octopusx.tasks import Batch, plan_videos
 from prefect_octopusx.tasks.batch_report import BatchProgress, show_plan, show_results
@@ -63,22 +63,25 @@ async def run_batch(
         logger.info("%s: there is nothing to do", name)
         return BatchResult(name=name, results=())
     destination = await resolve_destination(destination)
-    async with Batch.opened(
-        destination=destination,
-        credentials=credentials,
-        requests_per_minute=options.requests_per_minute,
-        transfers=options.transfers,
-    ) as batch:
-        run = _Run(batch, name, options, known, logger)
+    same = compare_list(items)
+    async with (
+        comes_back_later(name),
+        Batch.opened(
+            destination=destination,
+            credentials=credentials,
+            requests_per_minute=options.requests_per_minute,
+            transfers=options.transfers,
+        ) as batch,
+    ):
+        run = _Run(batch, name, options, known, same, logger)
         planned = await run.plan(items, again=came_back())
         if options.dry_run:
             return await run.tell_plan(planned)
         requests = [video.item.request for video in planned if video.is_worked_on]
         way = await way_to_wait(options.wait, requests, destination=destination, logger=logger)
-        labels = None if has_changed(items) else label_of(items)
         result = await run.make(planned, leaves=way == "reschedule")
         while isinstance(result, Away):
-            await leave(result.delay, result.why, logger=logger, labels=labels)
+            await leave(result.delay, result.why, logger=logger, labels=same.labels)
             await asyncio.sleep(result.delay)  # it could not leave
             result = await run.make(await run.plan(items, again=True), leaves=True)
     return _judged(result, options)
@@ -95,12 +98,19 @@ class _Run:
     """One run of one batch."""
 
     def __init__(
-        self, batch: Batch, name: str, options: BatchOptions, known: Sequence[VideoResult], logger: Logger
+        self,
+        batch: Batch,
+        name: str,
+        options: BatchOptions,
+        known: Sequence[VideoResult],
+        same: SameList,
+        logger: Logger,
     ) -> None:
         self._batch = batch
         self._name = name
         self._options = options
         self._known = known
+        self._same = same
         self._logger = logger
         self._top_run: str | None = None
         self._is_too_late = False
@@ -128,16 +138,20 @@ class _Run:
             "asked_by": self._top_run,
         }
         if again:
-            with suppress(DestinationUnavailable):
+            try:
                 return await plan_videos.fn(items, **how)  # a task run for each look would bury the run
+            except DestinationUnavailable:
+                if await departures():
+                    raise
         planned: list[PlannedVideo] = await plan_videos(quote(items), **how)
         return planned
 
     async def _changed(self, items: Sequence[VideoItem]) -> str | None:
         """Return why nothing more is created, if the list has changed since the run left."""
-        if not has_changed(items):
+        if not self._same.has_changed:
             return None
-        await tell_of_dropped(self._batch.store, items, name=self._name, top_run=self._top_run, logger=self._logger)
+        if not self._same.is_told:
+            await tell_of_dropped(self._batch.store, items, name=self._name, top_run=self._top_run, logger=self._logger)
         return "the list has changed while this run was away"
 
     async def tell_plan(self, planned: list[PlannedVideo]) -> BatchResult:

@@ -11,11 +11,14 @@ from prefect_octopusx.batches import PlannedVideo, VideoResult
 from prefect_octopusx.flows.leaving import START_COST
 from prefect_octopusx.flows.options import BatchOptions
 from prefect_octopusx.flows.stopping import Stop
-from prefect_octopusx.storage import NameTaken, RecordState, Step, VideoRecord
+from prefect_octopusx.storage import DestinationUnavailable, NameTaken, RecordState, Step, VideoRecord
 from prefect_octopusx.tasks import Batch, make_video
 from prefect_octopusx.tasks.steps import Logger
 
 __all__ = ["Made", "Maker", "untouched"]
+
+_UNTIL_IT_ANSWERS = 300.0
+"""Seconds until the next look where a video is ready, but its destination does not answer."""
 
 
 class Made(NamedTuple):
@@ -71,6 +74,8 @@ class Maker:
             return Made(untouched(video, why=stopped), video.outlook.record)
         if isinstance(found, VideoRecord):
             return Made(VideoResult.of(video.item, found), found)
+        if self._leaves and resumed and isinstance(found, DestinationUnavailable) and not self.is_overdue(video):
+            return Made(untouched(video, why=str(found)), resumed, _UNTIL_IT_ANSWERS)
         if scope := self._stop.note(found, video.item):
             self._logger.error("Nothing more is created in this run (%s). %s", scope, found)
         return await self._failed(video, found)

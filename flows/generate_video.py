@@ -14,6 +14,7 @@ from prefect_octopusx.flows.leaving import way_to_wait
 from prefect_octopusx.flows.looking import in_the_making, leave_until_ready
 from prefect_octopusx.flows.naming import default_name
 from prefect_octopusx.flows.options import Wait
+from prefect_octopusx.flows.patience import comes_back_later
 from prefect_octopusx.storage import LEASE, OnUncertain, RecordState, VideoRecord, check_name
 from prefect_octopusx.tasks import create_video, save_video, wait_for_video
 from prefect_octopusx.tasks.runs import came_back, retries_are_left, top_run_id
@@ -79,35 +80,36 @@ async def generate_video(
     # Found here, since a task without a flow around this one is not seen from the task that is called.
     asked_by = await top_run_id() if retry_failed or on_uncertain == "resubmit" else None
     way = await way_to_wait(wait, [request], destination=destination, logger=get_run_logger())
-    known = await in_the_making(request, name=name, destination=destination) if way == "reschedule" else None
-    try:
-        record = known or await create_video(
-            request,
-            name=name,
-            destination=destination,
-            credentials=credentials,
-            on_uncertain=on_uncertain,
-            retry_failed=retry_failed,
-            asked_by=asked_by,
-            lease=lease,
+    async with comes_back_later(name):
+        known = await in_the_making(request, name=name, destination=destination) if way == "reschedule" else None
+        try:
+            record = known or await create_video(
+                request,
+                name=name,
+                destination=destination,
+                credentials=credentials,
+                on_uncertain=on_uncertain,
+                retry_failed=retry_failed,
+                asked_by=asked_by,
+                lease=lease,
+            )
+        except SubmissionUncertain as error:
+            if retries_are_left():
+                raise  # Prefect retries a flow only where its code raises
+            # A failed state with a name of its own, to be seen and to be told apart by automations; it raises as usual.
+            return await exception_to_failed_state(error, name="Uncertain")  # type: ignore[return-value]
+        if record.state is RecordState.COMPLETED:
+            get_run_logger().info("%s: already stored at %s; nothing to do", name, record.uri)
+            return record
+        if way == "none":
+            get_run_logger().info("%s: submitted, task %s; not waited for", name, record.task_id)
+            return record
+        if way == "reschedule":
+            await leave_until_ready(record, credentials=credentials, poll_interval=poll_interval, deadline=deadline)
+        task = await wait_for_video(
+            record, destination=destination, credentials=credentials, poll_interval=poll_interval, deadline=deadline
         )
-    except SubmissionUncertain as error:
-        if retries_are_left():
-            raise  # Prefect retries a flow only where its code raises
-        # A failed state with a name of its own, to be seen and to be told apart by automations; it raises as usual.
-        return await exception_to_failed_state(error, name="Uncertain")  # type: ignore[return-value]
-    if record.state is RecordState.COMPLETED:
-        get_run_logger().info("%s: already stored at %s; nothing to do", name, record.uri)
-        return record
-    if way == "none":
-        get_run_logger().info("%s: submitted, task %s; not waited for", name, record.task_id)
-        return record
-    if way == "reschedule":
-        await leave_until_ready(record, credentials=credentials, poll_interval=poll_interval, deadline=deadline)
-    task = await wait_for_video(
-        record, destination=destination, credentials=credentials, poll_interval=poll_interval, deadline=deadline
-    )
-    return await save_video(record, task, destination=destination, credentials=credentials)
+        return await save_video(record, task, destination=destination, credentials=credentials)
 
 
 def _warn_of_a_folder_that_may_vanish(folder: Path) -> None:

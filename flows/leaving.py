@@ -21,7 +21,7 @@ from prefect_octopusx.storage import DestinationError
 from prefect_octopusx.tasks.runs import came_back
 from prefect_octopusx.tasks.steps import Logger
 
-__all__ = ["START_COST", "labels_of_this_run", "leave", "refuse_lost_records", "way_to_wait"]
+__all__ = ["START_COST", "departures", "labels_of_this_run", "leave", "refuse_lost_records", "way_to_wait"]
 
 START_COST = 3.5
 """Seconds of processor time that coming back for a look takes, most of it Prefect's start (benchmarks/waiting.py)."""
@@ -110,19 +110,23 @@ async def refuse_lost_records(what: str) -> None:
     Raises:
         DestinationError: This run left before.
     """
+    if left := await departures():
+        raise DestinationError(
+            f"{what}: this run left it in the making ({left[-1].message}), but there is no record of it at the "
+            "destination any more. Nothing is sent again. Does the destination last from one process to the next? A "
+            "folder in a container does not. To take a video over, run `adopt_video` with its task id, which the run's "
+            "log has; to pay for a new one, start a new run"
+        )
+
+
+async def departures() -> list[State[Any]]:
+    """Return the states in which this flow run was away so far, the first one first."""
     run = _this_run()
     if run is None or not came_back():
-        return
+        return []
     async with get_client() as client:
         states = await client.read_flow_run_states(run.id)
-    left = next((state.message for state in reversed(states) if state.name == _AWAITING), None)
-    if left is not None:
-        raise DestinationError(
-            f"{what}: this run left it in the making ({left}), but there is no record of it at the destination any "
-            "more. Nothing is sent again. Does the destination last from one process to the next? A folder in a "
-            "container does not. To take a video over, run `adopt_video` with its task id, which the run's log has; "
-            "to pay for a new one, start a new run"
-        )
+    return sorted((state for state in states if state.name == _AWAITING), key=lambda state: state.timestamp)
 
 
 async def _leave(client: PrefectClient, run_id: UUID, state: State[Any]) -> None:
@@ -181,9 +185,12 @@ def _obstacle(requests: Iterable[VideoRequest], destination: Destination) -> str
 
 
 async def _cancelled_by(deployment_id: UUID) -> str | None:
-    """Return why the deployment would not let a run go on that comes back."""
-    async with get_client() as client:
-        deployment = await client.read_deployment(deployment_id)
+    """Return why the deployment would not let a run go on that comes back, if that can be found out."""
+    try:
+        async with get_client() as client:
+            deployment = await client.read_deployment(deployment_id)
+    except (httpx.HTTPError, PrefectException):  # deleted, or Prefect is away for a moment
+        return None
     options = deployment.concurrency_options
     if not deployment.global_concurrency_limit or options is None:
         return None

@@ -6,7 +6,7 @@ from prefect import get_run_logger
 
 from prefect_octopusx.api import NotReady, VideoRequest, look_once
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials
-from prefect_octopusx.flows.leaving import START_COST, leave, refuse_lost_records
+from prefect_octopusx.flows.leaving import START_COST, departures, leave, refuse_lost_records
 from prefect_octopusx.storage import DestinationUnavailable, Step, VideoRecord, foresee
 
 __all__ = ["in_the_making", "leave_until_ready"]
@@ -18,11 +18,14 @@ async def in_the_making(request: VideoRequest, *, name: str, destination: Destin
     So a run that comes back needs no task run to find out. All else, and trouble, is for `create_video`.
 
     Raises:
-        DestinationError: The destination can't be used, or has lost the record of what this run left.
+        DestinationUnavailable: The destination does not answer, and this run left before.
+        DestinationError: It can't be used, or has lost the record of what this run left.
     """
     try:
         outlook = await foresee(await destination.store(), request, name=name)
     except DestinationUnavailable:
+        if await departures():
+            raise
         return None
     if outlook.step is Step.CREATE and outlook.record is None:
         await refuse_lost_records(name)

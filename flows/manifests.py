@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from prefect_octopusx.batches import Manifest, read_manifest, results_file, zone_named
 from prefect_octopusx.blocks import Destination
+from prefect_octopusx.flows.patience import comes_back_later
 from prefect_octopusx.storage import check_name
 from prefect_octopusx.tasks import read_manifest_file
 from prefect_octopusx.tasks.runs import run_times
@@ -52,7 +53,8 @@ async def load_manifest(
         ManifestError: It has faults.
         DestinationError: It can't be read.
     """
-    data = await read_manifest_file(location, destination=destination)
+    async with comes_back_later(location):
+        data = await read_manifest_file(location, destination=destination)
     return read_manifest(data, where=location, defaults=defaults)
 
 

@@ -18,6 +18,7 @@ from prefect_octopusx.flows.options import (
     RequestsPerMinute,
     Transfers,
 )
+from prefect_octopusx.flows.patience import comes_back_later
 from prefect_octopusx.tasks.runs import completed
 
 __all__ = ["redrive_videos"]
@@ -72,9 +73,9 @@ async def redrive_videos(
         OctopusXError: The destination or the key can't be used.
     """
     destination = await resolve_destination(destination)
-    store = await destination.store()
     name = results_file(batch_name(batch))
-    data = await store.read_file(name)
+    async with comes_back_later(batch):
+        data = await (await destination.store()).read_file(name)
     if data is None:
         raise ResultsInvalid(f"batch: there is no {name} at the destination. Check `batch` and `destination`.")
     known = read_results(data, where=name)

@@ -2,29 +2,37 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from prefect_octopusx.batches import VideoItem
 from prefect_octopusx.flows.leaving import labels_of_this_run
 from prefect_octopusx.storage import VideoStore, pending_videos
 from prefect_octopusx.tasks.steps import Logger
 
-__all__ = ["has_changed", "label_of", "tell_of_dropped"]
+__all__ = ["SameList", "compare_list", "tell_of_dropped"]
 
 _LABEL = "prefect-octopusx.list"
+_TOLD = "prefect-octopusx.list-changed"
 
 
-def label_of(items: Sequence[VideoItem]) -> Mapping[str, str]:
-    """Return a label for a flow run, by which it knows its list again."""
+class SameList(NamedTuple):
+    """How the list of a run compares with the one that it left with, if it left."""
+
+    has_changed: bool
+    is_told: bool
+    """Whether an earlier start of this run has warned of this very change."""
+    labels: Mapping[str, str]
+    """What the flow run is to be labelled with when it leaves, to know its list again."""
+
+
+def compare_list(items: Sequence[VideoItem]) -> SameList:
+    """Compare a list with the one that this run left with."""
     digest = hashlib.sha256()
     for item in items:
         digest.update(f"{item.name}\0{item.request.model_dump_json()}\0".encode())
-    return {_LABEL: digest.hexdigest()}
-
-
-def has_changed(items: Sequence[VideoItem]) -> bool:
-    """Tell whether this run left with another list."""
-    noted = labels_of_this_run().get(_LABEL)
-    return noted is not None and noted != label_of(items)[_LABEL]
+    found, noted = digest.hexdigest(), labels_of_this_run()
+    changed = noted.get(_LABEL, found) != found
+    return SameList(changed, noted.get(_TOLD) == found, {_TOLD if changed else _LABEL: found})
 
 
 async def tell_of_dropped(

@@ -13,7 +13,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.exceptions import Abort, ObjectNotFound, Pause
 from prefect.flow_engine import run_flow
-from prefect.states import Pending
+from prefect.states import Pending, Scheduled
 
 from prefect_octopusx.blocks import LocalDestination
 from prefect_octopusx.flows import generate_video, generate_videos
@@ -100,6 +100,10 @@ class Deployed:
         """Ask for a state, as the buttons of the UI do."""
         async with get_client() as client:
             await client.set_flow_run_state(self.id, state)
+
+    async def bring_forward(self) -> None:
+        """Schedule it for now, as a person does who does not want to wait for its time."""
+        await self.set(Scheduled(name="Rescheduled"))
 
     async def away(self) -> timedelta:
         """Check that the run is away, and return how far its next look is from when it left."""

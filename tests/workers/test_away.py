@@ -101,3 +101,30 @@ async def test_a_video_that_is_ready_while_prefects_server_is_down_is_stored_whe
         server.stop()
     assert (await studio.record()).state is RecordState.COMPLETED
     assert studio.posts == 1
+
+
+async def test_a_look_while_prefects_server_is_down_waits_in_its_process_until_it_is_back(
+    studio: Studio, start: Callable[..., Group], tmp_path: Path
+) -> None:
+    server = PrefectServer(tmp_path, free_port())
+    try:
+        server.start()
+        with temporary_settings({PREFECT_API_URL: server.url}):
+            start(str(SERVE), "patient", PREFECT_API_URL=server.url, PREFECT_CLIENT_MAX_RETRIES="1")
+            run = await studio.served("patient", poll_interval=4)
+            await run.until("AwaitingVideo")
+            studio.hold_looks(3)
+            before = studio.looks
+            await until(lambda: studio.looks > before)
+            server.stop()
+            await until(lambda: "it waits in this process" in (tmp_path / "worker.log").read_text())
+            server.start()
+            away = (await run.states()).count("AwaitingVideo")
+            async with asyncio.timeout(60):
+                while (await run.states()).count("AwaitingVideo") == away:
+                    await asyncio.sleep(0.2)
+            studio.finish()
+            await run.until("Completed")
+    finally:
+        server.stop()
+    assert studio.posts == 1
