@@ -33,7 +33,6 @@ os.environ |= {
 import boto3  # noqa: E402 - after the environment is clean
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
-from moto.server import ThreadedMotoServer  # noqa: E402
 from prefect import Task  # noqa: E402
 from prefect.blocks.system import Secret  # noqa: E402
 from prefect.events.worker import EventsWorker  # noqa: E402
@@ -44,6 +43,7 @@ from prefect_octopusx import tasks  # noqa: E402
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination  # noqa: E402
 from prefect_octopusx.sandbox import Sandbox, SandboxSettings  # noqa: E402
 from tests.flows.deployed import Studio  # noqa: E402
+from tests.s3 import S3Server  # noqa: E402
 
 
 @pytest.hookimpl(trylast=True)
@@ -95,10 +95,8 @@ def credentials(sandbox: Sandbox) -> OctopusXCredentials:
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
     """Run a real S3 server over HTTP."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    server = S3Server()
+    yield server.url
     server.stop()
 
 

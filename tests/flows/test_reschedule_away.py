@@ -7,14 +7,13 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from prefect_octopusx.blocks import S3Destination
 from prefect_octopusx.flows import patience
 from prefect_octopusx.sandbox import Fault
 from prefect_octopusx.storage import DestinationUnavailable, RecordState
 from tests.flows.deployed import Deployed, Studio
-from tests.servers import free_port
+from tests.s3 import S3Server
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
 
@@ -23,22 +22,14 @@ class Bucket:
     """A bucket that goes away, and comes back with all it had."""
 
     def __init__(self, name: str) -> None:
-        self._port = free_port()
-        url = f"http://127.0.0.1:{self._port}"
-        self.destination = S3Destination(bucket=name, endpoint_url=url, region="us-east-1")
-        self.come_back()
-        boto3.client("s3", endpoint_url=url).create_bucket(Bucket=name)
+        server = S3Server()
+        self.destination = S3Destination(bucket=name, endpoint_url=server.url, region="us-east-1")
+        self.go_away, self.come_back = server.stop, server.start
+        boto3.client("s3", endpoint_url=server.url).create_bucket(Bucket=name)
 
     @property
     def fields(self) -> dict[str, Any]:
         return self.destination.model_dump(include={"bucket", "endpoint_url", "region"})
-
-    def go_away(self) -> None:
-        self._server.stop()
-
-    def come_back(self) -> None:
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=self._port, verbose=False)
-        self._server.start()
 
 
 @pytest.fixture
