@@ -5,14 +5,16 @@ their way at once. Neither is needed. A limit is a courtesy between runs: where 
 sent. A limit of 0 stops creates.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
 from prefect import get_client
 from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError, concurrency, rate_limit
+from prefect.concurrency.context import ConcurrencyContext
 from prefect.exceptions import ObjectNotFound, PrefectException
 
 from prefect_octopusx.api import CreatesStopped
@@ -50,43 +52,75 @@ class _Slots:
         self._stopped = stopped
         self._logger = logger
         self._rests_until = float("-inf")
+        self._holders: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def around(self, kind: Kind) -> AsyncIterator[None]:
         if kind == "create" and self._stopped:
             raise CreatesStopped(self._stopped)
-        slots = AsyncExitStack()
-        if time.monotonic() >= self._rests_until:
-            await self._acquire(kind, slots)
+        over = await self._acquire(kind) if time.monotonic() >= self._rests_until else None
         try:
             yield
         finally:
-            try:
-                await slots.aclose()
-            except _TROUBLE as error:  # the request is over, and what it was for does not fail because of this
-                self._logger.warning(
-                    "A slot of a global concurrency limit could not be given back (%s: %s); its lease ends within %d s",
-                    type(error).__name__, error, _LEASE,
-                )  # fmt: skip
+            if over is not None:
+                over.set()
 
-    async def _acquire(self, kind: Kind, slots: AsyncExitStack) -> None:
+    async def _acquire(self, kind: Kind) -> asyncio.Event | None:
+        """Wait for slots; return what is to be set when the request is over."""
         try:
             if kind == "create" and _CREATES in self._names:
                 await rate_limit(_CREATES)
-            if _REQUESTS in self._names:
-                # A slot whose lease could not be renewed must not end a request that is on its way.
-                slot = concurrency(_REQUESTS, lease_duration=_LEASE, raise_on_lease_renewal_failure=False)
-                await slots.enter_async_context(slot)
+            return await self._held() if _REQUESTS in self._names else None
         except _TROUBLE as error:
             if _lets_nothing_through(error):
                 if kind == "create":
                     raise CreatesStopped(f"The create was not sent: a limit lets nothing through ({error})") from None
-                return  # looks are free, and what is paid for goes on
+                return None  # looks are free, and what is paid for goes on
             self._rests_until = time.monotonic() + _REST
             self._logger.warning(
                 "No slot of a global concurrency limit (%s: %s); requests go on without for %d s",
                 type(error).__name__, error, _REST,
             )  # fmt: skip
+            return None
+
+    async def _held(self) -> asyncio.Event:
+        """Have a slot held by a task of its own.
+
+        To give it back may take minutes where Prefect is in trouble, and a task id is waiting to be written down.
+        """
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        over = asyncio.Event()
+        holder = asyncio.create_task(self._hold(granted, over))
+        self._holders.add(holder)
+        holder.add_done_callback(self._holders.discard)
+        try:
+            await granted
+        except asyncio.CancelledError:
+            holder.cancel()
+            raise
+        return over
+
+    async def _hold(self, granted: asyncio.Future[None], over: asyncio.Event) -> None:
+        try:
+            with ConcurrencyContext() as leases:
+                try:
+                    # A slot whose lease could not be renewed must not end a request that is on its way.
+                    async with concurrency(_REQUESTS, lease_duration=_LEASE, raise_on_lease_renewal_failure=False):
+                        granted.set_result(None)
+                        await over.wait()
+                finally:
+                    # What is left ends by itself. Prefect would try again here, with the event loop at a standstill.
+                    leases.cleanup_lease_ids.clear()
+        except _TROUBLE as error:
+            if not granted.done():
+                granted.set_exception(error)
+                return
+            self._logger.warning(
+                "A slot of a global concurrency limit could not be given back (%s: %s); its lease ends within %d s",
+                type(error).__name__, error, _LEASE,
+            )  # fmt: skip
+        finally:
+            granted.cancel()  # which does nothing once it is granted, or told why not
 
 
 def _stops(limit: GlobalConcurrencyLimitResponse) -> str | None:
