@@ -60,12 +60,12 @@ $(READY): pyproject.toml constraints.txt
 		|| { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update && apt-get install -y python3-venv; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 $(VENV)/.swift-ready: tests/swift-constraints.txt | $(READY)
 	$(PYTHON) -m venv $(VENV)/swift
-	$(VENV)/swift/bin/python -m pip install --quiet --disable-pip-version-check -c tests/swift-constraints.txt swift
+	$(VENV)/swift/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c tests/swift-constraints.txt swift
 	@touch $@
 
 clean:

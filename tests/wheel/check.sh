@@ -19,4 +19,5 @@ cd "$work"
 echo "Running tests against the installed wheel ..."
 $pip "$wheel[dev]"
 cp -r "$root/tests" "$root/pyproject.toml" "$work"
-"$work/venv/bin/python" -m pytest -q tests/api tests/flows/test_bad_input.py
+"$work/venv/bin/python" -m pytest -q tests/api tests/flows/test_bad_input.py \
+	--ignore tests/api/test_ranking.py --ignore tests/api/test_turns.py  # simulations; they import what the others do
