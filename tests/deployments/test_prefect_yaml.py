@@ -18,6 +18,7 @@ from prefect.deployments.runner import RunnerDeployment
 
 from tests.deployments.scripts import FILE, ROOT, serve
 from tests.deployments.strict import unread
+from tests.docs.pages import rows, section, text
 
 NAMES = ["daily-video", "calendar", "batch", "off-peak", "collector"]
 
@@ -95,6 +96,21 @@ async def test_the_batch_is_on_first_mondays_at_nine_in_winter_and_summer() -> N
     (found,) = served()["batch"].schedules or []
     dates = found.schedule.to_rrule().xafter(datetime(2027, 1, 1, tzinfo=ZoneInfo("Europe/Berlin")), count=7)
     assert [f"{date:%Y-%m-%d %H:%M %z}" for date in dates][::6] == ["2027-01-04 09:00 +0100", "2027-07-05 09:00 +0200"]
+
+
+def test_the_page_has_the_deployments_of_the_file(content: dict[str, Any]) -> None:
+    table = rows(section(text("docs/deploying.md"), "The deployments"))[2:]
+    found = served()
+    assert [[cell.strip("`") for cell in cells] for cells in table] == [
+        [
+            written["name"],
+            found[written["name"]].flow_name,
+            next(iter(written["schedules"][0])),
+            str(written["concurrency_limit"]["limit"]),
+            written["concurrency_limit"]["collision_strategy"],
+        ]
+        for written in content["deployments"]
+    ]
 
 
 def test_serve_has_what_the_file_has(content: dict[str, Any]) -> None:
