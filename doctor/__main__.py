@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.disable(logging.WARNING)  # what goes wrong is in the results
     try:
         destination = _place(options.to) if options.to is not None else options.destination
-        diagnosis = asyncio.run(diagnose(destination, timeout=options.timeout))
+        diagnosis = asyncio.run(diagnose(destination, only=options.only, timeout=options.timeout))
     except ValueError as error:
         parser.error(str(error))
     if options.json:
@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         "--destination", metavar="BLOCK", help="a saved block, such as s3-destination/default (what flows would use)"
     )
     place.add_argument("--to", metavar="PLACE", help="s3://bucket/prefix or a folder, in place of a block")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="CHECK", help="run this check and what it needs; repeatable"
+    )
     parser.add_argument("--timeout", type=float, default=20.0, metavar="SECONDS", help="for each check (%(default)g)")
     parser.add_argument("--strict", action="store_true", help="let warnings fail, too")
     parser.add_argument("--json", action="store_true", help="print JSON, for machines")

@@ -21,7 +21,7 @@ from prefect_octopusx.blocks import OctopusXCredentials, resolve_credentials
 from prefect_octopusx.doctor.checks import Case, Check
 from prefect_octopusx.doctor.findings import Finding, failed, ok, warning
 
-__all__ = ["CHECKS", "is_saved"]
+__all__ = ["CHECKS", "is_saved", "of_usage"]
 
 _SHORTEST_SECRET = 8  # characters; a shorter key may be part of any word
 _LONG_ENOUGH = 16  # characters of a key, of which the last 4 may be shown
@@ -39,7 +39,7 @@ async def _credentials(case: Case) -> Finding:
         async with found.client():
             pass  # a key that can be none is told by making one
     except CredentialsMissing as error:
-        return failed(str(error).partition("\n")[0].rstrip("."), f"Save one: {_SAVE}")
+        return failed(str(error).partition(". ")[0], f"Save one: {_SAVE}")
     except InvalidRequest as error:
         return failed(str(error), f"Save it again: {_SAVE}")
     except ValidationError as error:
@@ -74,10 +74,11 @@ async def _usage(case: Case) -> Finding:
         case refusal:
             raise refusal
     assert case.usage is not None  # noqa: S101 - for mypy
-    return _of_usage(case.usage, datetime.fromtimestamp(case.clock(), UTC))
+    return of_usage(case.usage, datetime.fromtimestamp(case.clock(), UTC))
 
 
-def _of_usage(usage: KeyUsage, now: datetime) -> Finding:
+def of_usage(usage: KeyUsage, now: datetime) -> Finding:
+    """Say whether a key may still be used."""
     spent = f"{usage.used:,.0f} units used"
     told = f"{spent}, no limit of its own" if usage.unlimited else f"{spent}, {usage.available:,.0f} left"
     if usage.models is not None:

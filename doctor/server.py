@@ -41,15 +41,18 @@ async def _api(case: Case) -> Finding:
             version = Version(await client.api_version())
             case.server_settings = await _settings()
     except (httpx.HTTPError, PrefectException, OSError, RuntimeError, ValueError) as error:
+        whose = (
+            f"Prefect's API at {redact_url(url)}" if url else "Prefect's temporary server (PREFECT_API_URL is not set)"
+        )
         return failed(
-            f"Prefect's API at {redact_url(url or '')} does not answer ({type(error).__name__}: {error})",
+            f"{whose} does not answer ({type(error).__name__}: {error})",
             "prefect server start, or prefect config set PREFECT_API_URL=…; for Prefect Cloud: prefect cloud login",
         )
     ours = Version(prefect.__version__)
-    told = f"{redact_url(url) if url else 'a temporary server'} has Prefect {version}, this machine {ours}"
+    told = f"{redact_url(url or '')} has Prefect {version}, this machine {ours}"
     if url is None:
         return warning(
-            f"PREFECT_API_URL is not set, so each run starts a temporary server: {told}",
+            "PREFECT_API_URL is not set: each run starts a temporary server, slowly, and nobody sees what it did",
             "prefect server start, then prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api",
         )
     if version.major != ours.major:

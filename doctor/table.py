@@ -21,8 +21,17 @@ def show(diagnosis: Diagnosis, console: Console | None = None) -> None:
     Colours are for terminals only.
     """
     console = console or Console(highlight=False, emoji=False, markup=False)
-    if not console.is_terminal:
-        console.width = _WIDTH
+    if console.is_terminal:
+        _print(diagnosis, console)
+        return
+    console.width = _WIDTH
+    with console.capture() as captured:
+        _print(diagnosis, console)
+    lines = "\n".join(line.rstrip() for line in captured.get().splitlines())  # a grid fills its lines with blanks
+    console.file.write(f"{lines}\n")
+
+
+def _print(diagnosis: Diagnosis, console: Console) -> None:
     for group, results in groupby(diagnosis.checks, key=lambda check: check.group):
         table = Table.grid(padding=(0, 2))
         table.add_column(width=9)
