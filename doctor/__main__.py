@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         diagnosis = asyncio.run(diagnose(destination, only=options.only, timeout=options.timeout))
     except ValueError as error:
         parser.error(str(error))
+    finally:
+        logging.disable(logging.NOTSET)
     if options.json:
         sys.stdout.write(diagnosis.model_dump_json(indent=2) + "\n")
     else:

@@ -98,7 +98,7 @@ async def _look(check: Check, case: Case, limit: float) -> Finding:
     except TimeoutError:
         return failed(f"no end within {limit:g} s", "Look at the network and at what is asked, or raise --timeout")
     except OctopusXError as error:  # its message ends with the way on
-        found, _, mend = str(error).partition(". ")
+        found, _, mend = str(error.args[0]).partition(". ")
         return failed(found, mend)
     except Exception as error:  # noqa: BLE001 - a check that breaks stops no other
         return failed(f"the check broke off ({type(error).__name__}: {error})", "Mend what it names, or report it")

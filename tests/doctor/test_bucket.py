@@ -10,7 +10,7 @@ from prefect_octopusx.api import ViduRequest
 from prefect_octopusx.blocks import OctopusXCredentials, S3Destination
 from prefect_octopusx.doctor import Verdict, diagnose
 from prefect_octopusx.doctor.bucket import Bucket
-from prefect_octopusx.flows import generate_video
+from prefect_octopusx.storage import submit
 from tests.doctor.conftest import Look
 from tests.storage.conftest import Bucket as Made
 from tests.storage.conftest import Fault, Proxy
@@ -18,8 +18,8 @@ from tests.storage.conftest import Fault, Proxy
 CHECKS = ["destination-write", "destination-conditions", "bucket-multipart", "bucket-listing", "bucket-clock"]
 
 
-def at(bucket: Made, **options: Any) -> S3Destination:  # noqa: ANN401 - any option
-    return S3Destination(**{"bucket": bucket.name, "prefix": "clips", "endpoint_url": bucket.endpoint, **options})
+def at(made: Made, **options: Any) -> S3Destination:  # noqa: ANN401 - any option
+    return S3Destination(**{"bucket": made.name, "prefix": "clips", "endpoint_url": made.endpoint, **options})
 
 
 def refusing(proxy: Proxy, header: str, code: str, status: int = 501) -> None:
@@ -160,7 +160,8 @@ async def test_videos_that_nobody_collected_are_told(
     look: Look, bucket: Made, credentials: OctopusXCredentials
 ) -> None:
     request = ViduRequest(model="viduq3-pro", prompt="a cat")
-    await generate_video(request, name="cat", destination=at(bucket), credentials=credentials, wait="none")
+    async with credentials.client() as client:
+        await submit(await at(bucket).store(), client, request, name="cat")
     young = await look("pending-videos", at(bucket))
     assert (young.verdict, young.found) == (Verdict.OK, "of 1 pending videos none is older than a day")
     old = await look("pending-videos", at(bucket), later=90_000)

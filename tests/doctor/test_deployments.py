@@ -21,7 +21,7 @@ from prefect.states import Scheduled, StateType
 
 from prefect_octopusx.api import ViduRequest
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
-from prefect_octopusx.doctor import Verdict
+from prefect_octopusx.doctor import Verdict, diagnose
 from prefect_octopusx.flows import generate_video
 from prefect_octopusx.sandbox import Fault, Sandbox
 from tests.doctor.conftest import Look
@@ -95,9 +95,10 @@ async def test_without_deployments_there_is_nothing_to_look_at(look: Look) -> No
 async def test_a_good_deployment_passes(look: Look) -> None:
     schedules = [DeploymentScheduleCreate(schedule=DAILY, active=True)]
     await deploy(work_pool_name=await pool("busy", worker=True), schedules=schedules, concurrency_limit=1)
-    for name in ("deployments", "schedules", "deployment-limits", "workers"):
-        assert (await look(name)).verdict is Verdict.OK
-    assert (await look("deployments")).found == "1 deployed: generate-video/night"
+    diagnosis = await diagnose(only=["deployments", "schedules", "deployment-limits", "workers"])
+    assert diagnosis.counts[Verdict.OK] == len(diagnosis.checks)
+    assert diagnosis.of("deployments").found == "1 deployed: generate-video/night"
+    del look
 
 
 async def test_a_paused_deployment_warns(look: Look) -> None:

@@ -1,5 +1,6 @@
 """Prefect's server: away, too old, on SQLite; and the machine that asks it."""
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,8 +12,9 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from prefect_octopusx.blocks import LocalDestination
 from prefect_octopusx.doctor import CheckResult, Verdict, diagnose
+from prefect_octopusx.doctor.checks import Case, Check, examine
+from prefect_octopusx.doctor.findings import Finding, ok
 from tests.doctor.conftest import Look
-from tests.servers import PrefectServer, free_port
 
 NOWHERE = "http://127.0.0.1:9/api"
 
@@ -41,13 +43,14 @@ async def test_without_prefect_all_that_needs_it_is_skipped(tmp_path: Path) -> N
 
 @pytest.fixture
 def claiming() -> Iterator[tuple[dict[str, str], str]]:
-    """Serve what the doctor asks of a server first, with a version that the test sets."""
+    """Serve what the doctor asks of a server first, with a version and settings that the test sets."""
     told = {"version": '"3.8.8"'}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = (told["version"] if self.path.endswith("/version") else "true").encode()
-            self.send_response(404 if self.path.endswith("/settings") else 200)
+            asked = self.path.rpartition("/")[2]
+            body = told.get(asked, "true").encode()
+            self.send_response(404 if asked == "settings" and "settings" not in told else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -95,20 +98,25 @@ async def test_leases_in_memory_matter_once_there_are_limits(look: Look) -> None
     assert (found.verdict, "lease_storage.filesystem" in found.mend) == (Verdict.WARNING, True)
 
 
-async def test_sqlite_and_leases_in_files_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE", "prefect.server.concurrency.lease_storage.filesystem"
-    )
-    server = PrefectServer(tmp_path, free_port())
-    server.start()
-    try:
-        database = await look_at(server.url, "prefect-database", tmp_path)
-        leases = await look_at(server.url, "prefect-leases", tmp_path)
-    finally:
-        server.stop()
-    assert (database.verdict, "SQLite" in database.found) == (Verdict.WARNING, True)
-    assert "postgresql+asyncpg" in database.mend
-    assert (leases.verdict, leases.found) == (Verdict.OK, "leases of slots outlive a restart (filesystem)")
+async def test_sqlite_on_this_machine_is_seen_by_its_file(claiming: tuple[dict[str, str], str], tmp_path: Path) -> None:
+    """A server tells its database only where it is set by its parts (`driver`, `host`, ...)."""
+    answers, url = claiming
+    answers["settings"] = json.dumps({"server": {"database": {"connection_url": "**********", "driver": None}}})
+    assert (await look_at(url, "prefect-database", tmp_path)).verdict is Verdict.SKIPPED
+    (tmp_path / "prefect.db").touch()
+    found = await look_at(url, "prefect-database", tmp_path)
+    assert (found.verdict, "SQLite" in found.found) == (Verdict.WARNING, True)
+    assert "postgresql+asyncpg" in found.mend
+    answers["settings"] = json.dumps({"server": {"database": {"driver": "postgresql+asyncpg"}}})
+    assert (await look_at(url, "prefect-database", tmp_path)).verdict is Verdict.OK
+
+
+async def test_leases_in_files_outlive_a_restart(claiming: tuple[dict[str, str], str]) -> None:
+    answers, url = claiming
+    storage = "prefect.server.concurrency.lease_storage.filesystem"
+    answers["settings"] = json.dumps({"server": {"concurrency": {"lease_storage": storage}}})
+    found = await look_at(url, "prefect-leases")
+    assert (found.verdict, found.found) == (Verdict.OK, "leases of slots outlive a restart (filesystem)")
 
 
 async def test_another_database_is_not_taken_for_sqlite(look: Look) -> None:
@@ -148,9 +156,6 @@ async def test_packages_within_bounds_pass() -> None:
 
 
 async def test_a_check_that_breaks_is_its_own_failure_only() -> None:
-    from prefect_octopusx.doctor.checks import Case, Check, examine  # noqa: PLC0415
-    from prefect_octopusx.doctor.findings import Finding, ok  # noqa: PLC0415
-
     async def breaks(_: Case) -> Finding:
         raise ZeroDivisionError("https://example.com/file?signature=abc")
 
