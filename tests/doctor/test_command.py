@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,13 @@ def test_what_is_skipped_for_one_reason_takes_one_line_and_terminals_have_colour
     printed = terminal.file.getvalue()  # type: ignore[attr-defined] # it is the one above
     assert "prefect-api failed; so are workers" in printed
     assert "\x1b[" in printed
+
+
+def test_a_bucket_that_never_answers_does_not_hold_the_command() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environment = os.environ | {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        command = [sys.executable, "-m", "prefect_octopusx.doctor", "--to", "s3://videos", "--timeout", "1"]
+        command += ["--only", "destination-write"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=50)
+    assert "no end within 1 s" in done.stdout  # boto3 itself would wait for a minute, three times
+    assert (done.returncode, done.stderr) == (1, "")
