@@ -10,7 +10,7 @@ from prefect_octopusx.storage.s3_errors import explaining, status_of
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["check_conditions"]
+__all__ = ["check_conditions", "try_conditions"]
 
 _KNOWN_GOOD = (".amazonaws.com", ".amazonaws.com.cn")
 _WRONG_ETAG = '"00000000000000000000000000000000"'
@@ -28,6 +28,16 @@ def check_conditions(client: "S3Client", options: S3Options, key: str) -> None:
     endpoint = client.meta.endpoint_url
     if (endpoint, options.bucket) in _checked or (urlsplit(endpoint).hostname or "").endswith(_KNOWN_GOOD):
         return
+    try_conditions(client, options, key)
+    _checked.add((endpoint, options.bucket))
+
+
+def try_conditions(client: "S3Client", options: S3Options, key: str) -> None:
+    """The same, at every call and for every server.
+
+    Raises:
+        DestinationError: It does not honour them.
+    """
     conditions: tuple[tuple[dict[str, Any], bool], ...] = (
         ({"IfNoneMatch": "*"}, False),
         ({"IfMatch": _WRONG_ETAG}, False),
@@ -42,7 +52,6 @@ def check_conditions(client: "S3Client", options: S3Options, key: str) -> None:
             raise _unfit(options, f"it ignores {name}")
         if not should_write and status not in {409, 412}:
             raise _unfit(options, f"it refuses {name} (HTTP {status})")
-    _checked.add((endpoint, options.bucket))
 
 
 def _write(client: "S3Client", options: S3Options, key: str, condition: dict[str, Any]) -> int:

@@ -21,10 +21,10 @@ from prefect_octopusx.api import CreatesStopped
 from prefect_octopusx.api.turns import Kind
 from prefect_octopusx.tasks.steps import Logger
 
-__all__ = ["shared_limits"]
+__all__ = ["CREATES", "REQUESTS", "shared_limits", "why_stopped"]
 
-_CREATES = "octopusx-creates"
-_REQUESTS = "octopusx-requests"
+CREATES = "octopusx-creates"
+REQUESTS = "octopusx-requests"
 _LEASE = 60.0  # seconds; the shortest that Prefect has: after so long a dead worker's slot is free again
 _REST = 300.0  # seconds without asking Prefect, after it did not answer: its client tries for a minute each time
 _TROUBLE = (ConcurrencySlotAcquisitionError, httpx.HTTPError, PrefectException)
@@ -37,11 +37,11 @@ async def shared_limits(logger: Logger) -> Around:
 
     Then it raises `CreatesStopped`: a limit is 0, or `octopusx-creates` has no slot decay.
     """
-    found = [limit for name in (_CREATES, _REQUESTS) if (limit := await _active(name, logger)) is not None]
+    found = [limit for name in (CREATES, REQUESTS) if (limit := await _active(name, logger)) is not None]
     names = frozenset(limit.name for limit in found)
     if names:
         logger.info("Requests keep to the global concurrency limits %s", ", ".join(sorted(names)))
-    return _Slots(names, next(filter(None, map(_stops, found)), None), logger).around
+    return _Slots(names, next(filter(None, map(why_stopped, found)), None), logger).around
 
 
 class _Slots:
@@ -68,9 +68,9 @@ class _Slots:
     async def _acquire(self, kind: Kind) -> asyncio.Event | None:
         """Wait for slots; return what is to be set when the request is over."""
         try:
-            if kind == "create" and _CREATES in self._names:
-                await rate_limit(_CREATES)
-            return await self._held() if _REQUESTS in self._names else None
+            if kind == "create" and CREATES in self._names:
+                await rate_limit(CREATES)
+            return await self._held() if REQUESTS in self._names else None
         except _TROUBLE as error:
             if _lets_nothing_through(error):
                 if kind == "create":
@@ -105,7 +105,7 @@ class _Slots:
             with ConcurrencyContext() as leases:
                 try:
                     # A slot whose lease could not be renewed must not end a request that is on its way.
-                    async with concurrency(_REQUESTS, lease_duration=_LEASE, raise_on_lease_renewal_failure=False):
+                    async with concurrency(REQUESTS, lease_duration=_LEASE, raise_on_lease_renewal_failure=False):
                         granted.set_result(None)
                         await over.wait()
                 finally:
@@ -123,7 +123,7 @@ class _Slots:
             granted.cancel()  # which does nothing once it is granted, or told why not
 
 
-def _stops(limit: GlobalConcurrencyLimitResponse) -> str | None:
+def why_stopped(limit: GlobalConcurrencyLimitResponse) -> str | None:
     """Return why a limit lets no create through, if it does not."""
     name = limit.name
     if limit.limit <= 0:
@@ -131,7 +131,7 @@ def _stops(limit: GlobalConcurrencyLimitResponse) -> str | None:
             f"The global concurrency limit {name!r} is 0, so no create is sent. To go on: "
             f"prefect gcl update {name} --limit 1, or more"
         )
-    if name == _CREATES and limit.slot_decay_per_second <= 0:  # it would let a few through, and then none
+    if name == CREATES and limit.slot_decay_per_second <= 0:  # it would let a few through, and then none
         return (
             f"The global concurrency limit {name!r} has no slot decay, which makes it a rate. Give it one: "
             f"prefect gcl update {name} --slot-decay-per-second 0.5"

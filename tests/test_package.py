@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from prefect_octopusx import api, batches, blocks, flows, sandbox, storage, tasks
+from prefect_octopusx import api, batches, blocks, doctor, flows, sandbox, storage, tasks
 
 ROOT = Path(__file__).parents[1]
-LAYERS = ["flows", "tasks", "blocks", "batches", "storage", "api"]  # top to bottom
+LAYERS = ["doctor", "flows", "tasks", "blocks", "batches", "storage", "api"]  # top to bottom
 
 
 def imports(path: Path) -> set[str]:
@@ -83,6 +83,7 @@ PUBLIC = {
     "read_manifest_file save_video upload_video wait_for_video",
     flows: "CollectedVideo adopt_video collect_videos generate_due_videos generate_video generate_videos "
     "redrive_videos",
+    doctor: "CheckResult Diagnosis Verdict diagnose",
     sandbox: "Fault Sandbox SandboxSettings create_app",
 }
 

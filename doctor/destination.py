@@ -1,0 +1,109 @@
+"""The destination: which it is, and what it can do."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from prefect_octopusx.blocks import Destination, LocalDestination, S3Destination, resolve_destination
+from prefect_octopusx.doctor.bucket import Bucket
+from prefect_octopusx.doctor.checks import Case, Check, in_spare_thread
+from prefect_octopusx.doctor.findings import Finding, failed, ok, warning
+from prefect_octopusx.doctor.folder import Folder
+from prefect_octopusx.doctor.gateway import is_saved
+from prefect_octopusx.doctor.places import Place
+from prefect_octopusx.storage import RecordInvalid, S3Store, check_name
+
+__all__ = ["KINDS", "checks_of_destination"]
+
+KINDS: dict[str, type[S3Destination] | type[LocalDestination]] = {
+    "s3-destination": S3Destination,
+    "local-destination": LocalDestination,
+}
+_OLD = timedelta(days=1)
+_MOST_RECORDS = 100
+
+
+async def _destination(case: Case) -> Finding:
+    if isinstance(case.asked_for, str):
+        slug, _, name = case.asked_for.partition("/")
+        if not await is_saved(slug, name):
+            return failed(
+                f"there is no saved block {case.asked_for}",
+                f'Save it: await {KINDS[slug].__name__}(...).asave("{name}"), or see what there is: prefect block ls',
+            )
+        destination: Destination = await KINDS[slug].aload(name)
+        whose = f"the block {case.asked_for}"
+    else:
+        destination = await resolve_destination(case.asked_for)
+        whose = "as given"
+        if case.asked_for is None:
+            saved = isinstance(destination, S3Destination)
+            whose = "the block s3-destination/default" if saved else "what flows use, as no destination is saved"
+    case.store = await destination.store()
+    if isinstance(destination, LocalDestination):
+        case.place = Folder(destination.folder)
+        return ok(f"the folder {destination.folder} ({whose})")
+    assert isinstance(case.store, S3Store)  # noqa: S101 - for mypy
+    case.place = Bucket(case.store.options, case.clock)
+    return ok(f"s3://{destination.bucket}/{destination.prefix.strip('/')} ({whose})")
+
+
+def _tried(method: Callable[[Place], Finding]) -> Callable[[Case], Awaitable[Finding]]:
+    """Return a check that does this at the place, in a thread of its own."""
+
+    async def look(case: Case) -> Finding:
+        place = case.place
+        assert place is not None  # noqa: S101 - for mypy: it needs one
+        return await in_spare_thread(lambda: method(place))
+
+    return look
+
+
+async def _pending(case: Case) -> Finding:
+    """Look for videos that are in the making for more than a day, without touching the index."""
+    assert case.store is not None  # noqa: S101 - for mypy
+    marks = [mark async for mark in case.store.pending() if mark.name]
+    if not marks:
+        return ok("no video is pending")
+    before = datetime.fromtimestamp(case.clock(), UTC) - _OLD
+    old = []
+    for mark in sorted(marks, key=lambda mark: -mark.age)[:_MOST_RECORDS]:
+        try:
+            entry = await case.store.read(check_name(mark.name))
+        except RecordInvalid:
+            continue  # collect_videos names it
+        record = entry.record if entry else None
+        if record and record.claim == mark.claim and record.state.is_pending and record.claimed_at < before:
+            old.append(f"{mark.name} ({record.state})")
+    looked = f"of the oldest {_MOST_RECORDS} of {len(marks)}" if len(marks) > _MOST_RECORDS else f"of {len(marks)}"
+    if not old:
+        return ok(f"{looked} pending videos none is older than a day")
+    return warning(
+        f"{len(old)} {looked} pending videos are older than a day: {_some(old)}",
+        "Store what is ready: run the flow collect_videos. What is uncertain waits for a person: "
+        "docs/what-happens-when.md",
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def _of_place(name: str, method: Callable[[Place], Finding], *, needs: str = "destination-write") -> Check:
+    return Check("destination", name, _tried(method), needs=(needs,))
+
+
+def checks_of_destination(asked_for: Destination | str | None) -> tuple[Check, ...]:
+    """Return the checks; to find a saved block Prefect is needed, to find what is given it is not."""
+    needs = () if isinstance(asked_for, S3Destination | LocalDestination) else ("prefect-api",)
+    return (
+        Check("destination", "destination", _destination, needs=needs),
+        _of_place("destination-write", lambda place: place.write(), needs="destination"),
+        _of_place("destination-conditions", lambda place: place.conditions()),
+        _of_place("bucket-multipart", lambda place: place.multipart()),
+        _of_place("bucket-checksums", lambda place: place.checksums()),
+        _of_place("bucket-listing", lambda place: place.listing()),
+        _of_place("bucket-clock", lambda place: place.clock_skew()),
+        _of_place("folder-space", lambda place: place.space(), needs="destination"),
+        _of_place("folder-lasts", lambda place: place.lasts(), needs="destination"),
+        Check("destination", "pending-videos", _pending, needs=("destination-write",)),
+    )

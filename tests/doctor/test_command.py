@@ -1,0 +1,99 @@
+"""The doctor at a terminal."""
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from prefect_octopusx.doctor import CheckResult, Diagnosis, Verdict
+from prefect_octopusx.doctor.__main__ import main
+from prefect_octopusx.doctor.table import show
+from prefect_octopusx.sandbox import Sandbox
+from tests.storage.conftest import Bucket
+
+
+def test_json_for_machines(surroundings: Sandbox, bucket: Bucket) -> None:
+    """The whole, as a machine runs it."""
+    command = [sys.executable, "-m", "prefect_octopusx.doctor", "--to", f"s3://{bucket.name}/clips", "--json"]
+    environment = os.environ | {"AWS_ENDPOINT_URL_S3": bucket.endpoint}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    told = json.loads(done.stdout)
+    assert set(told) == {"checks", "counts"}
+    assert {key for check in told["checks"] for key in check} == {*CheckResult.model_fields}
+    verdicts = {check["name"]: check["verdict"] for check in told["checks"]}
+    assert [verdicts[name] for name in ("key", "bucket-multipart", "prefect-api", "packages")] == ["ok"] * 4
+    assert (told["counts"]["failed"], done.returncode) == (0, 0), done.stdout
+    assert "crash" not in done.stderr
+    assert (bucket.objects(), len(surroundings.ledger)) == ([], 0)
+
+
+@pytest.mark.usefixtures("surroundings")
+def test_a_table_for_people(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "videos").write_text("not a folder")
+    code = main(["--to", str(tmp_path / "videos"), "--only", "bucket-listing", "--only", "python"])
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 1
+    assert [line for line in lines if not line.startswith(" ") and line] == [
+        "Destination",
+        "This machine",
+        "2 ok, 1 failed, 1 skipped",
+    ]
+    assert any(line.startswith("  failed   destination-write  ") for line in lines)
+    assert any(line.startswith("                              → ") or "→ Move it away" in line for line in lines)
+    assert any(line.startswith("  skipped  bucket-listing     destination-write failed") for line in lines)
+    assert not [line for line in lines if line != line.rstrip() or "\x1b" in line]
+
+
+def test_warnings_fail_with_strict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--to", "videos", "--only", "folder-lasts"]  # relative
+    assert (main(arguments), main([*arguments, "--strict"])) == (0, 1)
+    assert "1 warning" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--destination", "nonsense"], "'nonsense' is no block like s3-destination/NAME"),
+        (["--to", "s3://"], "names no bucket"),
+        (["--to", "gs://bucket"], "neither s3://bucket/prefix nor a folder"),
+        (["--to", "a", "--destination", "s3-destination/b"], "not allowed with"),
+        (["--only", "nonsense"], "there is no check nonsense"),
+        (["--timeout", "-1"], "not above 0"),
+    ],
+)
+def test_wrong_arguments_end_with_2(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_what_is_skipped_for_one_reason_takes_one_line_and_terminals_have_colours() -> None:
+    skipped = [
+        CheckResult(group="prefect", name=name, verdict=Verdict.SKIPPED, found="prefect-api failed")
+        for name in ("schedules", "workers")
+    ]
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=100, color_system="standard")
+    show(Diagnosis(checks=tuple(skipped)), terminal)
+    printed = terminal.file.getvalue()  # type: ignore[attr-defined] # it is the one above
+    assert "prefect-api failed; so are workers" in printed
+    assert "\x1b[" in printed
+
+
+def test_a_bucket_that_never_answers_does_not_hold_the_command() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environment = os.environ | {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        command = [sys.executable, "-m", "prefect_octopusx.doctor", "--to", "s3://videos", "--timeout", "1"]
+        command += ["--only", "destination-write"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=50)
+    assert "no end within 1 s" in done.stdout  # boto3 itself would wait for a minute, three times
+    assert (done.returncode, done.stderr) == (1, "")
