@@ -69,6 +69,8 @@ def dead_runs(after: timedelta = DEAD_AFTER) -> AutomationCore:
         actions=[
             ChangeFlowRunState(
                 state=StateType.CRASHED,
+                name="Crashed",
+                force=False,  # what is over stays as it is
                 message=f"No heartbeat for {after}: its process is gone. Its videos are not: run it again with the "
                 "same name, press Retry, or let collect-videos store them. Nothing is paid again by that",
             )
@@ -251,7 +253,7 @@ def _our_flows() -> ResourceSpecification:
 
 def _of_runs(event: str, labels: dict[str, str | list[str]] | None = None, *, but: str | None = None) -> EventTrigger:
     """Return what fires for each such event of one of our runs."""
-    match: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"} | (labels or {})
+    match: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*", **(labels or {})}
     if but:
         match["prefect.state-name"] = f"!{but}"
     return EventTrigger(

@@ -19,6 +19,7 @@ from prefect_octopusx.storage import Entry, Mark, RecordState, VideoRecord, Vide
 __all__ = ["open_store"]
 
 _TOLD = {RecordState.SUBMITTED, RecordState.COMPLETED, RecordState.FAILED, RecordState.UNCERTAIN}
+_LONGEST = 2000  # characters of an error; Prefect refuses events that are too large
 _FACTS = {
     "state",
     "task_id",
@@ -70,6 +71,8 @@ def _tell(record: VideoRecord, uri: str) -> None:
 
 def _facts(record: VideoRecord, now: datetime) -> dict[str, Any]:
     facts = record.model_dump(mode="json", include=_FACTS, exclude_none=True)
+    if record.error:
+        facts["error"] = record.error[:_LONGEST]
     facts["attempts"] = len(record.earlier) + 1
     if record.submitted_at is not None:
         facts["seconds"] = round(((record.completed_at or now) - record.submitted_at).total_seconds(), 3)
