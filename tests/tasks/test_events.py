@@ -116,9 +116,10 @@ async def test_what_is_submitted_here_and_collected_there(told: Told, given: dic
 async def test_a_failed_video_says_why(told: Told, given: dict[str, Any], sandbox: Sandbox) -> None:
     reason = f"no cats, see https://pictures.test/why?sig={SECRET}"
     sandbox.add_fault(Fault("video_failed_object", reason=reason))
-    for _ in range(2):
-        with pytest.raises(VideoFailed):
-            await generate(given)
+    both = await asyncio.gather(generate(given), generate(given), return_exceptions=True)
+    assert [type(error) for error in both] == [VideoFailed] * 2
+    with pytest.raises(VideoFailed):
+        await generate(given)
     _, failed = await told.events()
     assert failed.event == "octopusx.video.failed"
     assert "no cats" in failed.payload["error"]
@@ -137,6 +138,15 @@ async def test_an_uncertain_video_is_submitted_once_somebody_finds_it(
     (charge,) = sandbox.ledger
     await adopt_video(charge.task_id, "a/hero", poll_interval=0.05, **given)
     assert await told.names() == ["a/hero submitted", "a/hero completed"]
+
+
+async def test_a_video_of_other_tools_is_told_of_as_well(told: Told, given: dict[str, Any], sandbox: Sandbox) -> None:
+    async with given["credentials"].client() as client:
+        theirs = await client.create_video(CAT)
+    for _ in range(2):
+        await adopt_video(theirs.id, "theirs", poll_interval=0.05, **given)
+    assert await told.names() == ["theirs submitted", "theirs completed"]
+    assert len(sandbox.ledger) == 1
 
 
 async def test_a_batch_tells_of_each_video_once_whatever_is_retried(
