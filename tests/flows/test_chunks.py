@@ -1,5 +1,6 @@
 """A batch that is made by other runs: a chunk of it each, of a deployment; against a real Prefect server."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -18,6 +19,8 @@ pytestmark = [
     pytest.mark.usefixtures("prefect_api", "retries_at_once"),
     pytest.mark.parametrize("studio", [0.2], indirect=True, ids=[""]),
 ]
+
+SIGNED = {"model": "viduq2-pro", "prompt": "a cat", "images": ["https://a.b/c.png?signature=1"]}
 
 
 class Launch:
@@ -146,17 +149,21 @@ async def test_a_dry_run_starts_nothing(launch: Launch) -> None:
     assert await launch.chunks(parent) == []
 
 
-async def test_the_same_batch_again_has_made_what_is_missing(launch: Launch, studio: Studio) -> None:
+async def test_a_cancelled_batch_takes_its_chunks_along_and_the_same_again_makes_what_is_missing(
+    launch: Launch, studio: Studio
+) -> None:
     parent = await launch.parent(4)
     await parent.leave()
     first, second = await launch.chunks(parent)
     await launch.make(first)
     await parent.set(Cancelled())
+    async with asyncio.timeout(30):
+        while not (await Deployed(generate_videos, second.id).states())[-1].startswith("Cancel"):  # Prefect sees to it
+            await asyncio.sleep(0.1)
     other = await launch.parent(4)
     await other.leave()
     (rest,) = await launch.chunks(other)
     assert list(rest.parameters["requests"]) == ["cat-2", "cat-3"]
-    await launch.make(second)  # the first parent's is still to run
     await launch.make(rest)
     assert (await again(other)).stored == 4
     assert studio.posts == 4
