@@ -3,8 +3,9 @@
 from prefect import get_run_logger, task
 
 from prefect_octopusx.api import VideoRequest
-from prefect_octopusx.blocks import Destination, resolve_destination
+from prefect_octopusx.blocks import Destination
 from prefect_octopusx.storage import VideoRecord, adopt
+from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.retries import FREE_STEP
 from prefect_octopusx.tasks.runs import flow_run_id
 
@@ -30,5 +31,5 @@ async def adopt_task(
         NameTaken: The name stands for another task or request.
         DestinationError: The destination can't be used.
     """
-    store = await (await resolve_destination(destination)).store()
+    store = await open_store(destination)
     return await adopt(store, task_id, name=name, request=request, flow_run_id=flow_run_id(), logger=get_run_logger())

@@ -8,9 +8,10 @@ from typing import Self
 from prefect import get_run_logger
 
 from prefect_octopusx.api import OctopusXClient, RequestScheduler
-from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
+from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials
 from prefect_octopusx.storage import VideoStore
 from prefect_octopusx.tasks.budget import budget_of
+from prefect_octopusx.tasks.events import open_store
 
 __all__ = ["Batch"]
 
@@ -63,7 +64,7 @@ class Batch:
         if transfers < 1:
             raise ValueError(f"transfers: {transfers} is below 1.")
         logger = get_run_logger()
-        store = await (await resolve_destination(destination)).store()
+        store = await open_store(destination)
         found = await resolve_credentials(credentials)
         async with (
             found.client(logger=logger) as client,

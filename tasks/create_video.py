@@ -7,8 +7,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
 from prefect_octopusx.api import VideoRequest
-from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
+from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials
 from prefect_octopusx.storage import LEASE, OnUncertain, VideoRecord
+from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.limits import shared_limits
 from prefect_octopusx.tasks.retries import resend_is_safe
 from prefect_octopusx.tasks.runs import top_run_id
@@ -71,7 +72,7 @@ async def create_video(
     if asked_by is None and (retry_failed or on_uncertain == "resubmit"):
         asked_by = await top_run_id()
     logger = get_run_logger()
-    store = await (await resolve_destination(destination)).store()
+    store = await open_store(destination)
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
         return await submit_video(
             store,

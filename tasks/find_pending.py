@@ -19,7 +19,7 @@ from prefect_octopusx.api import (
     VideoTask,
 )
 from prefect_octopusx.api.redact import redact
-from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
+from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials
 from prefect_octopusx.storage import (
     Entry,
     NameTaken,
@@ -31,6 +31,7 @@ from prefect_octopusx.storage import (
     settle_if_dead,
 )
 from prefect_octopusx.tasks.budget import budget_of
+from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.retries import FREE_STEP
 
 __all__ = ["PendingVideo", "find_pending"]
@@ -77,7 +78,7 @@ async def find_pending(
     if requests_per_minute <= 0:
         raise ValueError(f"requests_per_minute: {requests_per_minute} is not above 0.")
     logger = get_run_logger()
-    store = await (await resolve_destination(destination)).store()
+    store = await open_store(destination)
 
     async def look(client: OctopusXClient, scheduler: RequestScheduler, entry: Entry) -> PendingVideo:
         try:

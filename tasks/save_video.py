@@ -3,8 +3,9 @@
 from prefect import get_run_logger, task
 
 from prefect_octopusx.api import VideoTask
-from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
+from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials
 from prefect_octopusx.storage import VideoRecord
+from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.retries import FREE_STEP
 from prefect_octopusx.tasks.runs import attempt
 from prefect_octopusx.tasks.steps import store_video
@@ -44,6 +45,6 @@ async def save_video(
         VideoFailed: It failed after all.
     """
     logger = get_run_logger()
-    store = await (await resolve_destination(destination)).store()
+    store = await open_store(destination)
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
         return await store_video(store, client, record, task if attempt() == 1 else None, logger=logger)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from prefect import get_run_logger, task
 
-from prefect_octopusx.blocks import Destination, resolve_destination
+from prefect_octopusx.blocks import Destination
 from prefect_octopusx.storage import RecordState, VideoRecord, current, save
+from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.retries import FREE_STEP, destination_is_away
 
 __all__ = ["upload_video"]
@@ -39,7 +40,7 @@ async def upload_video(path: Path | str, record: VideoRecord, *, destination: De
         DestinationError: The destination can't be used.
     """
     path = Path(path)
-    store = await (await resolve_destination(destination)).store()
+    store = await open_store(destination)
     known = (await current(store, record)).record
     if known.state is RecordState.COMPLETED:
         return known  # stored once: by an earlier attempt, or by another run

@@ -6,8 +6,9 @@ from prefect.runtime import task_run
 from prefect.tasks import exponential_backoff
 
 from prefect_octopusx.api import TaskState, VideoFailed, VideoTask
-from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials, resolve_destination
+from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_credentials
 from prefect_octopusx.storage import VideoRecord, fail, failure
+from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.progress import Progress, artifact_key
 from prefect_octopusx.tasks.retries import retry_helps
 from prefect_octopusx.tasks.runs import started_at
@@ -76,5 +77,5 @@ async def wait_for_video(
         return task
     if record is None:
         raise VideoFailed(f"Task {task_id} failed: {task.error or 'the API gave no reason'}", task_id=task_id)
-    store = await (await resolve_destination(destination)).store()
+    store = await open_store(destination)
     raise failure(await fail(store, record, task))
