@@ -43,7 +43,7 @@ async def deploy(client: PrefectClient, parameters: dict[str, Any]) -> UUID:
     flow = await client.create_flow(generate_videos)
     await client.create_work_pool(WorkPoolCreate(name="videos", type="process"))
     await client.create_deployment(flow, name="chunk", entrypoint=ENTRYPOINT, work_pool_name="videos")
-    soon = IntervalSchedule(interval=timedelta(days=1), anchor_date=datetime.now(UTC) + timedelta(seconds=5))
+    soon = IntervalSchedule(interval=timedelta(days=1), anchor_date=datetime.now(UTC) + timedelta(seconds=60))
     return await client.create_deployment(
         flow,
         name="nightly",
