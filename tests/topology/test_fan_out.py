@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import boto3
-from deployments.automations import apply, dead_runs
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
@@ -17,6 +16,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from deployments.automations import apply, dead_runs
 from prefect_octopusx.blocks import S3Destination
 from prefect_octopusx.flows import generate_videos
 from prefect_octopusx.sandbox import Sandbox, SandboxSettings
@@ -87,8 +87,13 @@ async def test_a_nightly_batch_survives_a_worker_and_a_server(tmp_path: Path, s3
             deployment = await deploy(client, parameters)
             for name in ("one", "two"):
                 team.start_worker(name, **hurry, **key)
-            await until(lambda: len(sandbox.ledger) > 20, 120)
-            await until(team.parts["one"].children, 60)
+
+            async def is_away() -> bool:
+                run = await the_run(client, deployment)
+                return run is not None and run.state_name == "AwaitingVideo"
+
+            await until(is_away, 180)
+            await until(lambda: len(sandbox.ledger) > 20 and team.parts["one"].children(), 120)
             team.parts["one"].kill()
             await until(lambda: len(sandbox.ledger) > 60, 120)
             team.stop_server()
