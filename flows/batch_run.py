@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from prefect import get_run_logger
@@ -20,8 +21,10 @@ from prefect_octopusx.batches import (
     write_results,
 )
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_destination
+from prefect_octopusx.flows.batch_chunks import have_made
 from prefect_octopusx.flows.batch_rounds import make_all, make_what_is_ready
 from prefect_octopusx.flows.batch_videos import Made, Maker, untouched
+from prefect_octopusx.flows.chunks import Chunks
 from prefect_octopusx.flows.leaving import departures, leave, refuse_lost_records, way_to_wait
 from prefect_octopusx.flows.options import BatchOptions
 from prefect_octopusx.flows.patience import comes_back_later
@@ -74,6 +77,10 @@ async def run_batch(
         ) as batch,
     ):
         run = _Run(batch, name, options, known, same, logger)
+        if options.deployment is not None:
+            chunks = Chunks(name, destination=destination, credentials=credentials, options=options, logger=logger)
+            found = await run.have_made(items, chunks, destination)
+            return found if options.dry_run else _judged(found, options)
         planned = await run.plan(items, again=came_back())
         if options.dry_run:
             return await run.tell_plan(planned)
@@ -121,7 +128,9 @@ class _Run:
         self._top_run = await top_run_id()
         planned = await self._planned(items, again=again)
         changed = await self._changed(items)
-        if not changed and all(video.outlook.step is Step.CREATE and not video.outlook.record for video in planned):
+        # Whether its chunks have lost anything is for them to find out: they may not have begun.
+        loses = self._options.deployment is None and not changed
+        if loses and all(video.outlook.step is Step.CREATE and not video.outlook.record for video in planned):
             await refuse_lost_records(self._name)
         allowed = options.max_new_videos
         if allowed is not None:  # a retry of this run, or of one around it, goes on counting
@@ -190,6 +199,32 @@ class _Run:
         )
         return await self._written(result)
 
+    async def have_made(self, items: Sequence[VideoItem], chunks: Chunks, destination: Destination) -> BatchResult:
+        """Have what is missing made by other runs, and tell what became of all."""
+        options, logger = self._options, self._logger
+        if not came_back():
+            await chunks.check(items)
+        if options.dry_run:
+            return await self.tell_plan(await self.plan(items, again=False))
+        why = "This run only waits for others"
+        way = await way_to_wait(options.wait, (), destination=destination, logger=logger, because=why)
+        found = await have_made(
+            chunks,
+            partial(self.plan, items, again=came_back()),
+            name=self._name,
+            total=len(items),
+            leaves=way == "reschedule",
+            labels=self._same.labels,
+            logger=logger,
+        )
+        result = BatchResult(
+            name=self._name,
+            results=tuple(untouched(video, why=_why_not(video, found.reasons)) for video in found.planned),
+            created=sum(_counts(video.outlook.record, self._top_run) for video in found.planned),
+            too_late=self._is_too_late,
+        )
+        return await self._written(result)
+
     async def _made(self, planned: list[PlannedVideo], *, leaves: bool) -> list[Made]:
         working = [video for video in planned if video.is_worked_on]
         progress = BatchProgress(self._name, total=len(planned), done=len(planned) - len(working), logger=self._logger)
@@ -221,6 +256,13 @@ class _Run:
         """Return these results, and the known ones of other videos, in the order of the known ones."""
         new = {one.name: one for one in result.results}
         return [new.pop(one.name, one) for one in self._known] + list(new.values())
+
+
+def _why_not(video: PlannedVideo, told: Mapping[str, str]) -> str | None:
+    """Return why a video that another run was to make is not made."""
+    if not video.is_worked_on:
+        return None
+    return told.get(video.item.name) or "its run ended without it; run the batch again"
 
 
 def _counts(record: VideoRecord | None, top_run: str | None) -> bool:

@@ -15,6 +15,7 @@ from prefect_octopusx.flows.manifests import Location, Timezone, batch_name, loa
 from prefect_octopusx.flows.options import (
     BatchOptions,
     BatchWait,
+    ChunkSize,
     Lease,
     MaxInFlight,
     MaxNewVideos,
@@ -55,6 +56,8 @@ async def generate_videos(
     deadline: Positive | None = None,
     lease: Lease = LEASE,
     wait: BatchWait = "auto",
+    deployment: str | None = None,
+    chunk_size: ChunkSize = 50,
     timezone: Timezone = "UTC",
     scheduled: datetime | None = None,
 ) -> BatchResult:
@@ -90,6 +93,11 @@ async def generate_videos(
         wait: `process` waits here until all is done. `reschedule` submits all and leaves: the deployment starts this
             run again for each look at the whole batch. `auto` is `reschedule` if there are off-peak videos, else
             `process`. Without a deployment, `reschedule` waits here.
+        deployment: Many workers: the deployment of this flow, as `generate-videos/NAME`, whose runs make the videos,
+            `chunk_size` each; this run starts them, shows the progress of all, and does so again for those that crash.
+            The numbers above are for each of them; what they share is told by global concurrency limits. Left out,
+            this run makes all.
+        chunk_size: How many videos one of those runs makes.
         timezone: The zone in which `{date}` and the like are told, such as Europe/Berlin.
         scheduled: The time for `{date}` and the like; by default that for which this run was scheduled, which no retry
             changes.
@@ -134,6 +142,8 @@ async def generate_videos(
             deadline=deadline,
             lease=lease,
             wait=wait,
+            deployment=deployment,
+            chunk_size=chunk_size,
         ),
     )
     return completed(result, result.summary(), name=result.state_name)

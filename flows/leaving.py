@@ -31,7 +31,12 @@ _OURS = {"generate_video", "generate_videos", "generate_due_videos", "redrive_vi
 
 
 async def way_to_wait(
-    wait: Wait, requests: Iterable[VideoRequest], *, destination: Destination, logger: Logger
+    wait: Wait,
+    requests: Iterable[VideoRequest],
+    *,
+    destination: Destination,
+    logger: Logger,
+    because: str | None = None,
 ) -> Literal["process", "reschedule", "none"]:
     """Return how this flow run waits: as asked for, unless it could not go on when it comes back.
 
@@ -40,14 +45,17 @@ async def way_to_wait(
         requests: What is waited for.
         destination: Where the records are.
         logger: Where it says that it waits in the process after all.
+        because: Why `auto` is to reschedule whatever the videos are.
 
     Raises:
         ValueError: It is to reschedule, and belongs to a deployment, but could not go on.
     """
     requests = list(requests)
-    if wait in {"process", "none"} or (wait == "auto" and not any(request.is_off_peak for request in requests)):
+    if because is None and any(request.is_off_peak for request in requests):
+        because = "Off-peak videos may take two days"
+    if wait in {"process", "none"} or (wait == "auto" and because is None):
         return "none" if wait == "none" else "process"
-    asked = "wait=reschedule" if wait == "reschedule" else "Off-peak videos may take two days"
+    asked = "wait=reschedule" if wait == "reschedule" else because
     run = _this_run()
     if run is None or run.deployment_id is None:
         logger.warning("%s, but this run is of no deployment that could bring it back: it waits in this process", asked)

@@ -10,6 +10,7 @@ from prefect_octopusx.storage import LEASE, OnUncertain
 __all__ = [
     "BatchOptions",
     "BatchWait",
+    "ChunkSize",
     "Lease",
     "MaxInFlight",
     "MaxNewVideos",
@@ -26,6 +27,7 @@ Ratio = Annotated[float, Field(ge=0, le=1)]
 Lease = Annotated[float, Field(ge=1, le=600)]
 Positive = Annotated[float, Field(gt=0)]
 RequestsPerMinute = Annotated[float, Field(gt=0, le=6000)]
+ChunkSize = Annotated[int, Field(ge=1, le=1000)]
 BatchWait = Literal["auto", "process", "reschedule"]
 Wait = Literal["auto", "process", "reschedule", "none"]
 Transfers = Annotated[int, Field(ge=1, le=32)]
@@ -48,3 +50,5 @@ class BatchOptions:
     deadline: float | None = None
     lease: float = LEASE
     wait: BatchWait = "auto"
+    deployment: str | None = None
+    chunk_size: int = 50

@@ -35,7 +35,7 @@ class BatchProgress:
     """
 
     def __init__(
-        self, name: str, *, total: int, done: int, logger: Logger, clock: Callable[[], float] = time.monotonic
+        self, name: str, *, total: int, done: float, logger: Logger, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._name = name
         self._total = total
@@ -56,6 +56,11 @@ class BatchProgress:
         self._done += 1
         if self._done == self._total or self._clock() - self._shown_at >= _EVERY:
             await self._show()
+
+    async def reached(self, done: float) -> None:
+        """Show that about so many videos are done with."""
+        self._done = done
+        await self._show()
 
     async def _made_before(self) -> UUID | None:
         run_id = flow_run_id()

@@ -15,6 +15,7 @@ __all__ = [
     "attempt",
     "came_back",
     "completed",
+    "flow_run_attempt",
     "flow_run_id",
     "retries_are_left",
     "run_times",
@@ -30,6 +31,12 @@ def flow_run_id() -> str | None:
     """Return the id of the flow run around this code, if there is one."""
     context = FlowRunContext.get()
     return str(context.flow_run.id) if context is not None and context.flow_run is not None else None
+
+
+def flow_run_attempt() -> int:
+    """Return how many times this flow run has been tried, this time included; coming back is no try of its own."""
+    context = FlowRunContext.get()
+    return context.flow_run.run_count if context is not None and context.flow_run is not None else 1
 
 
 async def top_run_id() -> str | None:

@@ -42,7 +42,7 @@ from pydantic import SecretStr  # noqa: E402
 from prefect_octopusx import tasks  # noqa: E402
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination  # noqa: E402
 from prefect_octopusx.sandbox import Sandbox, SandboxSettings  # noqa: E402
-from tests.flows.deployed import Studio  # noqa: E402
+from tests.flows.deployed import DAYS, Studio  # noqa: E402
 from tests.s3 import S3Server  # noqa: E402
 
 
@@ -126,9 +126,9 @@ def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Studio]:
     """Give a gateway whose videos are ready when the test says so; flows find its key in the environment."""
-    found = Studio(tmp_path / "videos")
+    found = Studio(tmp_path / "videos", getattr(request, "param", DAYS))
     with found.sandbox as running:
         monkeypatch.setenv("OCTOPUSX_API_KEY", running.key)
         monkeypatch.setenv("OCTOPUSX_BASE_URL", running.url)

@@ -20,7 +20,7 @@ from prefect_octopusx.flows import generate_video, generate_videos
 from prefect_octopusx.sandbox import Fault, Sandbox, SandboxSettings
 from prefect_octopusx.storage import VideoRecord
 
-__all__ = ["Deployed", "Left", "Studio"]
+__all__ = ["DAYS", "Deployed", "Left", "Studio"]
 
 DAYS = 2 * 86_400.0
 
@@ -131,11 +131,16 @@ class Deployed:
 
 
 class Studio:
-    """A gateway whose videos are ready when the test says so, and a folder; the flow is deployed by `deploy`."""
+    """A gateway whose videos are ready when the test says so, and a folder; the flow is deployed by `deploy`.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where the videos go.
+        generation: Seconds that a video takes, unless the test says otherwise.
+    """
+
+    def __init__(self, folder: Path, generation: float = DAYS) -> None:
         self.passed = 0.0
-        self.sandbox = Sandbox(SandboxSettings(generation=DAYS, refresh=0, clock=lambda: time() + self.passed))
+        self.sandbox = Sandbox(SandboxSettings(generation=generation, refresh=0, clock=lambda: time() + self.passed))
         self.destination = LocalDestination(folder=folder)
 
     def hold_looks(self, seconds: float = 5) -> None:
@@ -147,7 +152,7 @@ class Studio:
 
     async def deploy_batch(self, count: int = 3, **parameters: Any) -> Deployed:  # noqa: ANN401
         requests = {f"cat-{n}": {"model": "viduq3-pro", "prompt": f"cat-{n}."} for n in range(count)}
-        return await self.deploy_flow(generate_videos, requests=requests, name="cats", **parameters)
+        return await self.deploy_flow(generate_videos, **{"requests": requests, "name": "cats"} | parameters)
 
     async def deploy_flow(self, flow: Flow[..., Any], **parameters: Any) -> Deployed:  # noqa: ANN401
         given = {"destination": {"folder": str(self.destination.folder)}}

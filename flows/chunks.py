@@ -1,0 +1,244 @@
+"""The chunks of a batch: each is made by a flow run of a deployment, on whatever worker has room."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from prefect import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterType,
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.deployments import arun_deployment
+from prefect.exceptions import ObjectNotFound
+from pydantic_core import to_json
+
+from prefect_octopusx.batches import VideoItem
+from prefect_octopusx.blocks import Destination, LocalDestination, OctopusXCredentials
+from prefect_octopusx.flows.options import BatchOptions
+from prefect_octopusx.tasks.runs import flow_run_attempt, flow_run_id
+from prefect_octopusx.tasks.steps import Logger
+
+__all__ = ["ChunkRun", "Chunks"]
+
+_FLOW = "generate-videos"
+_TAG = "octopusx-chunk"
+_MOST_BYTES = 256 * 1024  # of the requests in a run's parameters; Prefect takes 512 KiB in all
+_PAGE = 200  # runs or artifacts in one answer of Prefect's
+
+
+class ChunkRun(NamedTuple):
+    """A flow run that makes some of the videos."""
+
+    run: FlowRun
+    names: tuple[str, ...]
+    """Its videos."""
+    round: int
+    """1 for the first runs of a try, 2 for those that stand in for crashed ones."""
+
+    @property
+    def has_crashed(self) -> bool:
+        """Whether it ended for no reason of its own: its worker died, or was evicted."""
+        return self.run.state is not None and self.run.state.is_crashed()
+
+    @property
+    def why(self) -> str:
+        """How it ended, for people."""
+        state = self.run.state
+        said = f"{state.name}: {state.message}" if state is not None else "nobody knows how"
+        return f"its run {self.run.name!r} ended {said}"
+
+
+class Chunks:
+    """The chunk runs of this flow run.
+
+    Args:
+        name: The batch's name.
+        destination: Where to.
+        credentials: The saved block with the key, if one is given.
+        options: How; `options.deployment` and `options.chunk_size` say on what, and how many in one run.
+        logger: The run's logger.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        destination: Destination,
+        credentials: OctopusXCredentials | None,
+        options: BatchOptions,
+        logger: Logger,
+    ) -> None:
+        self._parent = UUID(flow_run_id())
+        self._attempt = flow_run_attempt()  # each has runs of its own
+        self._name = name
+        self._destination = destination
+        self._credentials = credentials
+        self._options = options
+        self._logger = logger
+
+    async def check(self, items: Sequence[VideoItem]) -> None:
+        """Check that other runs, on other machines, can make all of these.
+
+        Raises:
+            ValueError: They can't; the message says why, and what to do.
+        """
+        await self._check_deployment()
+        if isinstance(self._destination, LocalDestination) and not self._destination.folder.expanduser().is_absolute():
+            raise ValueError(
+                f"destination: the folder {self._destination.folder} is relative to where each process starts. With "
+                "`deployment`, give a bucket, or an absolute path that all workers share"
+            )
+        if self._credentials is not None and self._saved(self._credentials) is None:
+            raise ValueError(
+                "credentials: this block is not saved, and a key is no parameter for another run. With `deployment`, "
+                "save the block and give that, or leave it out"
+            )
+        for item in items:
+            if item.request.restorable() is None:
+                raise ValueError(
+                    f"{item.place or item.name}: its images can't be given to another run: inline and local "
+                    "pictures, and URLs with a query, are kept in no run's parameters. Give plain URLs, or leave out "
+                    "`deployment`"
+                )
+
+    async def _check_deployment(self) -> None:
+        name = str(self._options.deployment)
+        try:
+            async with get_client() as client:
+                deployment = await client.read_deployment_by_name(name)
+                flow = await client.read_flow(deployment.flow_id)
+        except ObjectNotFound:
+            raise ValueError(
+                f"deployment: there is no deployment {name!r}; give it as `{_FLOW}/NAME`, or make it: docs, Deploying"
+            ) from None
+        if flow.name != _FLOW:
+            raise ValueError(f"deployment: {name!r} is of the flow {flow.name!r}; it must be of {_FLOW!r}")
+
+    async def start(self, items: Sequence[VideoItem], *, number: int) -> None:
+        """Ask for the runs that make these, in round `number`. What was asked for already is not asked for again."""
+        deployment = str(self._options.deployment)
+        chunks = list(_split(items, self._options.chunk_size))
+        self._logger.info("%s: %d videos in %d runs of %s", self._name, len(items), len(chunks), deployment)
+        for n, chunk in enumerate(chunks, 1):
+            name = f"{self._name}-chunks/{number}-{n:03}"
+            await arun_deployment(
+                deployment,
+                parameters=self._parameters(chunk, name=name),
+                flow_run_name=name,
+                tags=[_TAG],
+                idempotency_key=f"{self._prefix}{number}-{n}",
+                timeout=0,
+            )
+
+    def _parameters(self, chunk: Sequence[VideoItem], *, name: str) -> dict[str, Any]:
+        options = self._options
+        given: dict[str, Any] = {
+            "manifest": None,
+            "requests": {item.name: item.request.restorable() for item in chunk},
+            "destination": self._destination.model_dump(mode="json", exclude_unset=True),
+            "name": name,
+            "defaults": None,
+            "dry_run": False,
+            "max_new_videos": None,
+            "max_lateness": None,
+            "fail_if_failed_ratio": 1.0,
+            "max_in_flight": options.max_in_flight,
+            "requests_per_minute": options.requests_per_minute,
+            "transfers": options.transfers,
+            "on_uncertain": options.on_uncertain,
+            "retry_failed": options.retry_failed,
+            "poll_interval": options.poll_interval,
+            "deadline": options.deadline,
+            "lease": options.lease,
+            "wait": options.wait,
+            "deployment": None,
+        }
+        if self._credentials is not None:
+            given["credentials"] = {"$ref": {"block_document_id": str(self._saved(self._credentials))}}
+        return given
+
+    @staticmethod
+    def _saved(block: OctopusXCredentials) -> UUID | None:
+        found: UUID | None = block._block_document_id  # noqa: SLF001 - Prefect tells it nowhere else
+        return found
+
+    @property
+    def _prefix(self) -> str:
+        return f"{self._parent}-{self._attempt}-"
+
+    async def going(self) -> list[ChunkRun]:
+        """Return the runs that are not over, of all tries."""
+        return await self._runs(FlowRunFilterStateType(not_any_=list(TERMINAL_STATES)))
+
+    async def ended_badly(self) -> list[ChunkRun]:
+        """Return the runs of this try that failed, crashed or were cancelled."""
+        bad = [StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
+        found = await self._runs(FlowRunFilterStateType(any_=bad))
+        return [one for one in found if one.round]
+
+    async def rounds(self) -> int:
+        """Return how many rounds this try has had."""
+        found = await self._runs(None, limit=1)
+        return max((one.round for one in found), default=0)
+
+    async def left_to_do(self, going: Sequence[ChunkRun]) -> float:
+        """Return about how many videos of these runs are not done with, by what the runs show of their progress."""
+        shares: dict[UUID, float] = {}
+        ids = [one.run.id for one in going]
+        async with get_client() as client:
+            for start in range(0, len(ids), _PAGE):
+                artifacts = await client.read_artifacts(
+                    artifact_filter=ArtifactFilter(
+                        type=ArtifactFilterType(any_=["progress"]),
+                        flow_run_id=ArtifactFilterFlowRunId(any_=ids[start : start + _PAGE]),
+                    ),
+                    limit=_PAGE,
+                )
+                shares |= {one.flow_run_id: float(one.data) for one in artifacts if one.flow_run_id}  # type: ignore[arg-type] # a number of percent
+        return sum(len(one.names) * (1 - shares.get(one.run.id, 0.0) / 100) for one in going)
+
+    async def _runs(self, states: FlowRunFilterStateType | None, *, limit: int | None = None) -> list[ChunkRun]:
+        which = FlowRunFilter(
+            parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[self._parent]),
+            state=FlowRunFilterState(type=states) if states else None,
+        )
+        found: list[FlowRun] = []
+        async with get_client() as client:
+            while True:
+                page = await client.read_flow_runs(
+                    flow_run_filter=which,
+                    sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+                    limit=limit or _PAGE,
+                    offset=len(found),
+                )
+                found += page
+                if limit or len(page) < _PAGE:
+                    return [self._of(run) for run in found]
+
+    def _of(self, run: FlowRun) -> ChunkRun:
+        key = run.idempotency_key or ""
+        number = key.removeprefix(self._prefix).partition("-")[0] if key.startswith(self._prefix) else "0"
+        return ChunkRun(run, tuple(run.parameters.get("requests") or ()), int(number))
+
+
+def _split(items: Sequence[VideoItem], size: int) -> Iterator[list[VideoItem]]:
+    """Split so that each part has at most `size` videos, and fits into a run's parameters."""
+    chunk: list[VideoItem] = []
+    length = 0
+    for item in items:
+        bytes_ = len(to_json(item.request.restorable())) + len(item.name)
+        if chunk and (len(chunk) == size or length + bytes_ > _MOST_BYTES):
+            yield chunk
+            chunk, length = [], 0
+        chunk.append(item)
+        length += bytes_
+    if chunk:
+        yield chunk
