@@ -1,4 +1,4 @@
-"""Automations for a team: it hears of what goes wrong, and runs that died are seen as such.
+"""Automations for a team: it hears of what goes wrong, and runs that died are seen as such, and start again.
 
     python deployments/automations.py apply --notify slack-webhook/oncall
     python deployments/automations.py list
@@ -31,14 +31,16 @@ from prefect.exceptions import ObjectNotFound
 
 from prefect_octopusx import flows
 
-__all__ = ["DEAD_AFTER", "NAMES", "alerts", "apply", "dead_runs", "existing", "notifier", "remove"]
+__all__ = ["DEAD_AFTER", "NAMES", "alerts", "apply", "crashed_runs", "dead_runs", "existing", "notifier", "remove"]
 
 DEAD_AFTER = timedelta(minutes=10)
 """Three heartbeats and a minute; a run sends one every 180 s, or as PREFECT_FLOWS_HEARTBEAT_FREQUENCY says."""
 _SHORTEST_DEAD_AFTER = 90  # seconds; Prefect sends heartbeats every 30 s at most
+_AGAIN_EVERY = timedelta(hours=1)
 _BACK_WITHIN = timedelta(hours=2)  # a run that waits for its video looks every half an hour at least
-_DEAD, _FAILED, _UNCERTAIN, _LATE, _AWAY, _VIDEOS = NAMES = (
+_DEAD, _CRASHED, _FAILED, _UNCERTAIN, _LATE, _AWAY, _VIDEOS = NAMES = (
     "octopusx: dead runs are crashed",
+    "octopusx: crashed runs start again",
     "octopusx: a run failed",
     "octopusx: nobody knows whether a video is paid for",
     "octopusx: a run is late",
@@ -72,7 +74,36 @@ def dead_runs(after: timedelta = DEAD_AFTER) -> AutomationCore:
                 name="Crashed",
                 force=False,  # what is over stays as it is
                 message=f"No heartbeat for {after}: its process is gone. Its videos are not: run it again with the "
-                "same name, press Retry, or let collect-videos store them. Nothing is paid again by that",
+                "same name, or press Retry. Nothing is paid again by that",
+            )
+        ],
+    )
+
+
+def crashed_runs() -> AutomationCore:
+    """Return what starts a crashed run of a deployment again, once an hour at most.
+
+    Its process was killed, and the run knows nothing of that. It goes on from the records of its videos, so it pays for
+    nothing twice; one that kills its worker each time can't do so more often than that.
+    """
+    return AutomationCore(
+        name=_CRASHED,
+        description="A crashed run of a deployment is started again, and goes on where its videos stand; once an hour.",
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Crashed"},
+            match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+            match_related=[_our_flows(), ResourceSpecification({"prefect.resource.role": "deployment"})],
+            for_each={"prefect.resource.id"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=_AGAIN_EVERY,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.SCHEDULED,
+                name="AwaitingRetry",
+                force=False,
+                message="It crashed, and goes on where its videos stand. Nothing is paid again by that",
             )
         ],
     )
@@ -235,7 +266,7 @@ async def _lines(options: argparse.Namespace) -> list[str]:
         return [f"{one.name}: {'on' if one.enabled else 'off'}" for one in await existing()] or ["There are none."]
     if options.command == "remove":
         return [f"{name}: removed" for name in await remove()] or ["There are none."]
-    wanted = [dead_runs(timedelta(seconds=options.dead_after))]
+    wanted = [dead_runs(timedelta(seconds=options.dead_after)), crashed_runs()]
     if options.notify:
         wanted += alerts(await notifier(options.notify), failed_videos=options.failed_videos)
     lines = [f"{name}: {what}" for name, what in (await apply(wanted)).items()]

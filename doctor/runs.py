@@ -65,7 +65,7 @@ async def _automation(case: Case) -> Finding:
             f"no automation notices dead runs: a killed worker's runs stay Running for ever{off}",
             f"prefect automation resume '{watching[0][0].name}'"
             if watching
-            else f"Create one on the absence of {_HEARTBEAT}, with {_AWAY} in its expect (docs/waiting.md)",
+            else "python deployments/automations.py apply (docs/observing.md)",
         )
     return together(map(_spares, *zip(*enabled, strict=True)), well=f"{enabled[0][0].name} notices dead runs")
 

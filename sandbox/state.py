@@ -31,6 +31,7 @@ class Trace:
         request_id: The id that the answer carries as X-Oneapi-Request-Id.
         task_id: The job that it was for, where that is known; for a create, the new one.
         status: The status of the answer; 0 while there is none.
+        ended: When it was over: answered, or given up; 0 before.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Trace:
     request_id: str
     task_id: str = ""
     status: int = 0
+    ended: float = 0.0
 
 
 class GatewayState:
@@ -103,7 +105,10 @@ class RequestLog:
                     MutableHeaders(scope=message)["X-Oneapi-Request-Id"] = request_id
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            trace.ended = self._state.settings.clock()
 
 
 def trace_of(request: Request) -> Trace:

@@ -21,10 +21,10 @@ from prefect.automations import (
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.blocks.system import Secret
 from prefect.events import emit_event
-from prefect.states import Pending, Running, Scheduled, Suspended
+from prefect.states import Crashed, Pending, Running, Scheduled, Suspended
 from pydantic import SecretStr
 
-from deployments.automations import NAMES, alerts, apply, dead_runs, existing, main, notifier, remove
+from deployments.automations import NAMES, alerts, apply, crashed_runs, dead_runs, existing, main, notifier, remove
 from prefect_octopusx.api import SubmissionUncertain, VideoFailed, ViduRequest
 from prefect_octopusx.blocks import OctopusXCredentials
 from prefect_octopusx.flows import generate_video
@@ -139,6 +139,34 @@ async def test_a_dead_run_is_crashed_and_the_others_are_left_alone(studio: Studi
     assert [(await run.states())[-1] for run in (lives, suspended, away)] == ["Running", "Suspended", "AwaitingVideo"]
 
 
+async def crash(run: Deployed) -> None:
+    """Let it look like a run whose worker was killed."""
+    for state in (Pending(), Running(), Crashed()):
+        await run.set(state)
+
+
+async def starts_again(run: Deployed) -> None:
+    async with asyncio.timeout(30):
+        while (await run.states())[-1] != "AwaitingRetry":
+            await asyncio.sleep(0.1)
+
+
+async def test_a_crashed_run_starts_again_once_an_hour(studio: Studio) -> None:
+    await apply([crashed_runs()])
+    await asyncio.sleep(SOON)
+    run, later = await studio.deploy(), await studio.deploy(name="later")
+    await crash(run)
+    await starts_again(run)
+    await crash(run)
+    await crash(later)
+    await starts_again(later)  # so the crash before it has been dealt with
+    states = await run.states()
+    assert (states.count("Crashed"), states.count("AwaitingRetry")) == (2, 1)
+    await run.bring_forward()
+    await run.leave()
+    assert studio.posts == 1
+
+
 async def test_alerts_reach_somebody_and_tell_no_secrets(
     studio: Studio, sandbox: Sandbox, credentials: OctopusXCredentials, inbox: Inbox, block: UUID
 ) -> None:
@@ -192,14 +220,14 @@ async def test_an_automation_acts_on_a_video(
 
 
 async def test_applying_again_changes_only_what_is_different(block: UUID) -> None:
-    wanted = [dead_runs(), *alerts(block)]
+    wanted = [dead_runs(), crashed_runs(), *alerts(block)]
     assert [automation.name for automation in wanted] == list(NAMES)
     assert await apply(wanted) == dict.fromkeys(NAMES, "created")
     assert await apply(wanted) == dict.fromkeys(NAMES, "unchanged")
     for automation in await existing():
         if automation.name == NAMES[0]:
             await automation.adisable()
-    changed = await apply([dead_runs(timedelta(hours=1)), *alerts(block)])
+    changed = await apply([dead_runs(timedelta(hours=1)), crashed_runs(), *alerts(block)])
     assert changed == {**dict.fromkeys(NAMES, "unchanged"), NAMES[0]: "updated"}
     found = {automation.name: automation for automation in await existing()}
     assert len(found) == len(await existing()) == len(NAMES)
@@ -212,11 +240,12 @@ async def test_applying_again_changes_only_what_is_different(block: UUID) -> Non
 
 def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["apply"]) == 0
-    assert f"{NAMES[0]}: created\nAlerts need somebody to go to" in capsys.readouterr().out
+    dead, crashed = NAMES[:2]
+    assert f"{dead}: created\n{crashed}: created\nAlerts need somebody to go to" in capsys.readouterr().out
     assert main(["list"]) == 0
-    assert capsys.readouterr().out == f"{NAMES[0]}: on\n"
+    assert capsys.readouterr().out == f"{dead}: on\n{crashed}: on\n"
     assert main(["remove"]) == 0
-    assert capsys.readouterr().out == f"{NAMES[0]}: removed\n"
+    assert capsys.readouterr().out == f"{dead}: removed\n{crashed}: removed\n"
     assert main(["list"]) == 0
     assert capsys.readouterr().out == "There are none.\n"
 
