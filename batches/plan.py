@@ -8,8 +8,6 @@ from prefect_octopusx.storage.outlook import Outlook, Step
 
 __all__ = ["PlannedVideo", "hold_back"]
 
-_PAYS = {Step.CREATE, Step.FOLLOW}  # who follows another run sends the create if that one's does not get through
-
 
 class PlannedVideo(NamedTuple):
     """A video, what is known of it, and what is to be done."""
@@ -22,7 +20,7 @@ class PlannedVideo(NamedTuple):
     @property
     def may_pay(self) -> bool:
         """Whether this run may send a create for it."""
-        return self.outlook.step in _PAYS and self.held is None
+        return self.outlook.step.may_pay and self.held is None
 
     @property
     def is_worked_on(self) -> bool:

@@ -1,7 +1,6 @@
 """Running a batch: plan, hold back, make what is missing, report. Shared by the flows for many videos."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,7 +10,6 @@ from prefect.utilities.annotations import quote
 
 from prefect_octopusx.api import OctopusXClient, OctopusXError
 from prefect_octopusx.batches import (
-    BatchFailed,
     BatchResult,
     PlannedVideo,
     VideoItem,
@@ -23,8 +21,10 @@ from prefect_octopusx.batches import (
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_destination
 from prefect_octopusx.flows.batch_chunks import have_made
 from prefect_octopusx.flows.batch_rounds import make_all, make_what_is_ready
+from prefect_octopusx.flows.batch_verdict import judged, plan_in_words
 from prefect_octopusx.flows.batch_videos import Made, Maker, untouched
 from prefect_octopusx.flows.chunks import Chunks
+from prefect_octopusx.flows.lateness import too_late
 from prefect_octopusx.flows.leaving import departures, leave, refuse_lost_records, way_to_wait
 from prefect_octopusx.flows.options import BatchOptions
 from prefect_octopusx.flows.patience import comes_back_later
@@ -32,7 +32,7 @@ from prefect_octopusx.flows.same_list import SameList, compare_list, tell_of_dro
 from prefect_octopusx.storage import DestinationError, DestinationUnavailable, RecordState, Step, VideoRecord
 from prefect_octopusx.tasks import Batch, plan_videos
 from prefect_octopusx.tasks.batch_report import BatchProgress, show_plan, show_results
-from prefect_octopusx.tasks.runs import came_back, flow_run_id, run_times, top_run_id
+from prefect_octopusx.tasks.runs import came_back, flow_run_id, top_run_id
 from prefect_octopusx.tasks.steps import Logger
 
 __all__ = ["run_batch"]
@@ -80,7 +80,7 @@ async def run_batch(
         if options.deployment is not None:
             chunks = Chunks(name, destination=destination, credentials=credentials, options=options, logger=logger)
             found = await run.have_made(items, chunks, destination)
-            return found if options.dry_run else _judged(found, options)
+            return found if options.dry_run else judged(found, options)
         planned = await run.plan(items, again=came_back())
         if options.dry_run:
             return await run.tell_plan(planned)
@@ -91,7 +91,7 @@ async def run_batch(
             await leave(result.delay, result.why, logger=logger, labels=same.labels)
             await asyncio.sleep(result.delay)  # it could not leave
             result = await run.make(await run.plan(items, again=True), leaves=True)
-    return _judged(result, options)
+    return judged(result, options)
 
 
 class Away(NamedTuple):
@@ -135,8 +135,10 @@ class _Run:
         allowed = options.max_new_videos
         if allowed is not None:  # a retry of this run, or of one around it, goes on counting
             allowed -= sum(_counts(video.outlook.record, self._top_run) for video in planned)
-        planned = hold_back(planned, max_new_videos=allowed, why=await self._too_late() or changed)
-        self._logger.info("%s: %s", self._name, _plan_in_words(planned))
+        late = await too_late(options.max_lateness)
+        self._is_too_late = late is not None
+        planned = hold_back(planned, max_new_videos=allowed, why=late or changed)
+        self._logger.info("%s: %s", self._name, plan_in_words(planned))
         return planned
 
     async def _planned(self, items: Sequence[VideoItem], *, again: bool) -> list[PlannedVideo]:
@@ -172,7 +174,7 @@ class _Run:
             note = video.held or video.outlook.error
             why = f". {note}" if note else ""
             self._logger.info("%s (%s): %s%s", video.item.name, video.item.request.model, step, why)
-        words = f"Dry run, nothing was sent: {_plan_in_words(planned)}"
+        words = f"Dry run, nothing was sent: {plan_in_words(planned)}"
         await show_plan(self._name, planned, summary=words, logger=self._logger)
         results = tuple(untouched(video) for video in planned)
         return BatchResult(name=self._name, results=results, plan=words, too_late=self._is_too_late)
@@ -234,14 +236,6 @@ class _Run:
         made = await how(working, maker, max_in_flight=self._options.max_in_flight, done=progress.one_more)
         return [made.get(video.item.name) or Made(untouched(video), video.outlook.record) for video in planned]
 
-    async def _too_late(self) -> str | None:
-        most = self._options.max_lateness
-        lateness = (await run_times()).lateness
-        self._is_too_late = most is not None and lateness > most
-        if not self._is_too_late:
-            return None
-        return f"max_lateness: this run started {lateness:.0f} s after its time, more than {most:.0f} s too late"
-
     async def _written(self, result: BatchResult) -> BatchResult:
         """Write the results manifest and the table. Trouble is logged: what the videos came to matters more."""
         try:
@@ -271,20 +265,6 @@ def _counts(record: VideoRecord | None, top_run: str | None) -> bool:
     return record is not None and record.top_run_id == top_run and record.state not in free
 
 
-def _plan_in_words(planned: Sequence[PlannedVideo]) -> str:
-    counts = Counter("held back" if video.held else _WORDS[video.outlook.step] for video in planned)
-    return f"{len(planned)} videos: " + ", ".join(f"{count} {words}" for words, count in counts.items())
-
-
-_WORDS = {
-    Step.CREATE: "to create",
-    Step.FOLLOW: "being submitted by another run, alive or dead",
-    Step.RESUME: "in the making",
-    Step.SKIP: "stored",
-    Step.STOP: "that can't go on by themselves",
-}
-
-
 async def _used(client: OctopusXClient, logger: Logger) -> float | None:
     """Return what the key has used; None where the API does not say, which is no reason to stop."""
     try:
@@ -292,20 +272,3 @@ async def _used(client: OctopusXClient, logger: Logger) -> float | None:
     except OctopusXError as error:
         logger.info("What the key has used is not known: %s", error)
         return None
-
-
-def _judged(result: BatchResult, options: BatchOptions) -> BatchResult:
-    """Raise if too many failed."""
-    if not result.failed or result.failed_ratio <= options.fail_if_failed_ratio:
-        return result
-    wrong = [one for one in result.results if not one.is_stored and not one.held]
-    names = ", ".join(f"{one.name} ({one.state})" for one in wrong[:_NAMED])
-    more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-    raise BatchFailed(
-        f"{result.name}: {result.summary()} Not stored: {names}{more}. Run it again for what is missing: nothing is "
-        "paid twice. What failed is paid for anew only if asked: `redrive_videos`. The first one's error: "
-        f"{wrong[0].error}"
-    )
-
-
-_NAMED = 10

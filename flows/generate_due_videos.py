@@ -24,6 +24,7 @@ from prefect_octopusx.flows.manifests import Location, Timezone, batch_name, loa
 from prefect_octopusx.flows.options import (
     BatchOptions,
     BatchWait,
+    ChunkSize,
     Lease,
     MaxInFlight,
     MaxNewVideos,
@@ -70,6 +71,8 @@ async def generate_due_videos(
     deadline: Positive | None = None,
     lease: Lease = LEASE,
     wait: BatchWait = "auto",
+    deployment: str | None = None,
+    chunk_size: ChunkSize = 50,
     scheduled: datetime | None = None,
 ) -> BatchResult:
     """Make what is due now, by a manifest with dates or a rotation without. For schedules.
@@ -102,6 +105,8 @@ async def generate_due_videos(
         deadline: Seconds after each submission at which waiting ends.
         lease: As in `generate_video`.
         wait: As in `generate_videos`.
+        deployment: As in `generate_videos`; a deployment of that flow.
+        chunk_size: As in `generate_videos`.
         scheduled: The tick; by default the time for which this run was scheduled, which no retry changes. Given, it
             makes up for a tick that was missed.
 
@@ -151,6 +156,8 @@ async def generate_due_videos(
             deadline=deadline,
             lease=lease,
             wait=wait,
+            deployment=deployment,
+            chunk_size=chunk_size,
         ),
     )
     return completed(result, result.summary(), name=result.state_name)

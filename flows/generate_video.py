@@ -1,19 +1,19 @@
 """One prompt becomes one verified video in a bucket."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.runtime import deployment, flow_run
-from prefect.states import exception_to_failed_state
-from pydantic import Field
+from prefect.states import Cancelled, exception_to_failed_state
 
 from prefect_octopusx.api import SubmissionUncertain, VideoRequest
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination, resolve_destination
+from prefect_octopusx.flows.lateness import held_back
 from prefect_octopusx.flows.leaving import way_to_wait
 from prefect_octopusx.flows.looking import in_the_making, leave_until_ready
 from prefect_octopusx.flows.naming import default_name
-from prefect_octopusx.flows.options import Wait
+from prefect_octopusx.flows.options import Lease, Positive, Wait
 from prefect_octopusx.flows.patience import comes_back_later
 from prefect_octopusx.storage import LEASE, OnUncertain, RecordState, VideoRecord, check_name
 from prefect_octopusx.tasks import create_video, save_video, wait_for_video
@@ -34,12 +34,13 @@ async def generate_video(
     destination: S3Destination | LocalDestination | None = None,
     credentials: OctopusXCredentials | None = None,
     name: str | None = None,
-    poll_interval: Annotated[float, Field(gt=0)] | None = None,
-    deadline: Annotated[float, Field(gt=0)] | None = None,
+    poll_interval: Positive | None = None,
+    deadline: Positive | None = None,
     on_uncertain: OnUncertain = "stop",
     retry_failed: bool = False,
     wait: Wait = "auto",
-    lease: Annotated[float, Field(ge=1, le=600)] = LEASE,
+    lease: Lease = LEASE,
+    max_lateness: Positive | None = None,
 ) -> VideoRecord:
     """Turn a prompt into a video at the destination: create, wait, save.
 
@@ -64,6 +65,8 @@ async def generate_video(
             `process`. Without a deployment, `reschedule` waits here.
         lease: Seconds without a sign of life after which other runs take this one for dead while its create is on the
             way.
+        max_lateness: Seconds; a run that starts later than that after its scheduled time creates nothing, and ends in
+            a cancelled state named `TooLate`. So a worker that was away does not bill all that it missed.
 
     Returns:
         The record, completed: `uri`, `task_id`, `size` in bytes, `sha256`. Without waiting: submitted, or completed if
@@ -82,17 +85,17 @@ async def generate_video(
     way = await way_to_wait(wait, [request], destination=destination, logger=get_run_logger())
     async with comes_back_later(name):
         known = await in_the_making(request, name=name, destination=destination) if way == "reschedule" else None
+        given: Any = {
+            "name": name,
+            "destination": destination,
+            "on_uncertain": on_uncertain,
+            "retry_failed": retry_failed,
+            "asked_by": asked_by,
+        }
+        if known is None and (held := await held_back(request, max_lateness, **given)):
+            return Cancelled(name="TooLate", message=held)  # type: ignore[return-value] # Prefect takes a state
         try:
-            record = known or await create_video(
-                request,
-                name=name,
-                destination=destination,
-                credentials=credentials,
-                on_uncertain=on_uncertain,
-                retry_failed=retry_failed,
-                asked_by=asked_by,
-                lease=lease,
-            )
+            record = known or await create_video(request, credentials=credentials, lease=lease, **given)
         except SubmissionUncertain as error:
             if retries_are_left():
                 raise  # Prefect retries a flow only where its code raises

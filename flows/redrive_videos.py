@@ -11,6 +11,7 @@ from prefect_octopusx.flows.manifests import batch_name
 from prefect_octopusx.flows.options import (
     BatchOptions,
     BatchWait,
+    ChunkSize,
     MaxInFlight,
     MaxNewVideos,
     Positive,
@@ -41,6 +42,8 @@ async def redrive_videos(
     poll_interval: Positive | None = None,
     deadline: Positive | None = None,
     wait: BatchWait = "auto",
+    deployment: str | None = None,
+    chunk_size: ChunkSize = 50,
 ) -> BatchResult:
     """Try again, **and pay for**, what a batch did not store, by its results manifest `NAME-results.jsonl`.
 
@@ -63,6 +66,8 @@ async def redrive_videos(
         poll_interval: Seconds between looks at each video; left out, a pacing that fits the model.
         deadline: Seconds after each submission at which waiting ends.
         wait: As in `generate_videos`.
+        deployment: As in `generate_videos`; a deployment of that flow.
+        chunk_size: As in `generate_videos`.
 
     Returns:
         What became of those that were tried again. The results manifest has the others too, as they were.
@@ -97,6 +102,8 @@ async def redrive_videos(
             poll_interval=poll_interval,
             deadline=deadline,
             wait=wait,
+            deployment=deployment,
+            chunk_size=chunk_size,
         ),
     )
     return completed(result, result.summary(), name=result.state_name)

@@ -36,6 +36,11 @@ class Step(StrEnum):
     STOP = "stop"
     """Nothing; the error says why."""
 
+    @property
+    def may_pay(self) -> bool:
+        """Whether a create may be sent; who follows another run sends it if that one's does not get through."""
+        return self in {Step.CREATE, Step.FOLLOW}
+
 
 class Outlook(NamedTuple):
     """What a run would find and do about a name."""
