@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx
 
-from tests.postgres import postgres
+from tests.postgres import postgres, programs
 from tests.servers import Group, free_port
 
-__all__ = ["Cluster", "cluster"]
+__all__ = ["Cluster", "cluster", "missing"]
 
 _STARTING = 120  # seconds that a part may take to start
 
@@ -51,12 +51,14 @@ class Cluster:
         for name in ("services", "api"):
             self.parts.pop(name).end()
 
-    def start_worker(self, name: str, **environment: str) -> Group:
-        """Start a process worker with a home of its own."""
+    def start_worker(self, name: str, *, limit: int, **environment: str) -> Group:
+        """Start a process worker with a home of its own, for so many runs at once."""
         home = self._home / name
         home.mkdir()
         settings = {"PREFECT_API_URL": self.api, "PREFECT_HOME": str(home), "TMPDIR": str(home)} | environment
-        return self._start(name, "worker", "start", "--pool", "videos", "--name", name, "--limit", "2", **settings)
+        return self._start(
+            name, "worker", "start", "--pool", "videos", "--name", name, "--limit", f"{limit}", **settings
+        )
 
     def log(self, name: str) -> str:
         return (self._home / f"{name}.log").read_text(errors="replace")
@@ -78,16 +80,23 @@ class Cluster:
             return False
 
 
+def missing() -> str | None:
+    """Return what this machine lacks for it."""
+    lacking = [
+        name for name, found in (("PostgreSQL", programs()), ("Redis", shutil.which("redis-server"))) if not found
+    ]
+    return f"there is no {' and no '.join(lacking)} here" if lacking else None
+
+
 @contextlib.contextmanager
 def cluster(home: Path) -> Iterator[Cluster]:
     """Run PostgreSQL, Redis and the server; workers are started by the test."""
     (home / "server").mkdir()
     with postgres() as database, _redis(home) as redis:
-        assert database, "PostgreSQL is not installed"
         found = Cluster(
             home,
             {
-                "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
+                "PREFECT_SERVER_DATABASE_CONNECTION_URL": str(database),
                 "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "prefect_redis.messaging",
                 "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "prefect_redis.messaging",
                 "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "prefect_redis.ordering",
@@ -105,10 +114,8 @@ def cluster(home: Path) -> Iterator[Cluster]:
 
 @contextlib.contextmanager
 def _redis(home: Path) -> Iterator[str]:
-    program = shutil.which("redis-server")
-    assert program, "Redis is not installed"
     port = free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(home)]
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(home)]
     with (home / "redis.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
