@@ -3,20 +3,25 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import httpx
+
+from prefect_octopusx.api import OctopusXError
 from prefect_octopusx.api.pacing import next_delay
-from prefect_octopusx.batches import PlannedVideo
+from prefect_octopusx.batches import PlannedVideo, read_results, results_file
 from prefect_octopusx.flows.chunks import ChunkRun, Chunks
 from prefect_octopusx.flows.leaving import START_COST, leave
+from prefect_octopusx.storage import VideoStore
 from prefect_octopusx.tasks.batch_report import BatchProgress
 from prefect_octopusx.tasks.steps import Logger
 
-__all__ = ["MadeByOthers", "have_made"]
+__all__ = ["MadeByOthers", "have_made", "why_not_made"]
 
 _ROUNDS = 3  # a chunk whose runs crash again and again is no victim of chance
 _EVERY = 10.0  # seconds between looks of a run that stays
+_REVIVED_WITHIN = timedelta(minutes=2)  # an automation that starts crashed runs again does so in seconds
 
 Plan = Callable[[], Awaitable[list[PlannedVideo]]]
 
@@ -25,8 +30,8 @@ class MadeByOthers(NamedTuple):
     """How the videos of a batch stand when nobody makes them any more."""
 
     planned: list[PlannedVideo]
-    reasons: Mapping[str, str]
-    """Why the chunks that ended badly did, by the names of their videos."""
+    runs: Sequence[ChunkRun]
+    """Those that made them, of all tries of the batch."""
 
 
 async def have_made(
@@ -44,23 +49,22 @@ async def have_made(
         logger: The run's logger.
 
     Raises:
+        ValueError: Other runs can't make them.
         Pause: It left.
         Abort: Somebody ended it.
     """
     progress = BatchProgress(name, total=total, done=0, logger=logger)
-    await progress.begin()
     while True:
-        going = await chunks.going()
+        going, left = await _look(chunks, total, logger)
         if not going:
-            planned = await plan()
-            ended = await _ended(chunks)
-            todo = [one.item for one in planned if one.is_worked_on and ended.is_for_another(one.item.name)]
+            planned, runs = await plan(), await chunks.all()
+            number = max((one.round for one in runs), default=0)
+            todo = [one.item for one in planned if one.is_worked_on and _is_for_another(one.item.name, runs, number)]
             if not todo:
                 await progress.reached(total)
-                return MadeByOthers(planned, ended.reasons)
-            await chunks.start(todo, number=ended.number + 1)
-            going = await chunks.going()
-        left = await chunks.left_to_do(going)
+                return MadeByOthers(planned, runs)
+            await chunks.start(todo, number=number + 1)
+            continue
         await progress.reached(total - left)
         delay = _delay(going, leaves=leaves)
         if leaves:
@@ -69,29 +73,60 @@ async def have_made(
         await asyncio.sleep(delay)
 
 
-class _Ended(NamedTuple):
-    number: int
-    """How many rounds there have been."""
-    crashed: frozenset[str]
-    """The videos of those that crashed in the last one."""
-    reasons: Mapping[str, str]
+async def why_not_made(made: MadeByOthers, store: VideoStore) -> dict[str, str]:
+    """Return why videos that runs of this try were to make are not made, by their names, as those runs tell it."""
+    missing = {one.item.name for one in made.planned if one.is_worked_on}
+    found: dict[str, str] = {}
+    for one in sorted(made.runs, key=lambda one: one.round):
+        names = missing.intersection(one.names)
+        if one.round and names:
+            told = await _results(store, one.run.name) if one.has_told else {}
+            found |= {name: told.get(name) or f"{one.why}. Run the batch again" for name in names}
+    return found
 
-    def is_for_another(self, name: str) -> bool:
-        """Tell whether another run may do what this video's did not: it crashed, or there was none."""
-        return not self.number or (self.number < _ROUNDS and name in self.crashed)
+
+async def _results(store: VideoStore, chunk: str) -> dict[str, str]:
+    """Return the errors in a chunk's results, as far as they were written."""
+    name = results_file(chunk)
+    try:
+        data = await store.read_file(name)
+        return {one.name: one.error for one in read_results(data or b"", where=name) if one.error}
+    except OctopusXError:
+        return {}
 
 
-async def _ended(chunks: Chunks) -> _Ended:
-    number = await chunks.rounds()
-    bad = await chunks.ended_badly() if number else []
-    crashed = frozenset(name for one in bad if one.round == number and one.has_crashed for name in one.names)
-    reasons = {name: one.why for one in sorted(bad, key=lambda one: one.round) for name in one.names}
-    return _Ended(number, crashed, reasons)
+async def _look(chunks: Chunks, total: int, logger: Logger) -> tuple[list[ChunkRun], float]:
+    """Return the runs that go on, and about how many videos they have still to make; wait for Prefect where it is away.
+
+    This run only waits, maybe for hours, and the others can do without Prefect's server for a while.
+    """
+    while True:
+        try:
+            going = await chunks.going(crashed_since=_now() - _REVIVED_WITHIN)
+            return going, min(total, await chunks.left_to_do(going))
+        except httpx.HTTPError as error:
+            if (
+                isinstance(error, httpx.HTTPStatusError)
+                and error.response.status_code < httpx.codes.INTERNAL_SERVER_ERROR
+            ):
+                raise
+            logger.warning("Prefect does not tell how the chunks stand (%s); asked again in %.0f s", error, _EVERY)
+            await asyncio.sleep(_EVERY)
+
+
+def _is_for_another(name: str, runs: Sequence[ChunkRun], number: int) -> bool:
+    """Tell whether another run may do what none of this try did: its last run crashed, or there was none."""
+    crashed = any(one.round == number and one.has_crashed and name in one.names for one in runs)
+    return number == 0 or (number < _ROUNDS and crashed)
 
 
 def _delay(going: Sequence[ChunkRun], *, leaves: bool) -> float:
     if not leaves:
         return _EVERY
     since = min((one.run.expected_start_time for one in going if one.run.expected_start_time), default=None)
-    age = (datetime.now(UTC) - since).total_seconds() if since else 0.0
+    age = (_now() - since).total_seconds() if since else 0.0
     return next_delay(age=max(0.0, age), chance=random.random(), start_cost=START_COST)  # noqa: S311 - guards nothing
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -19,7 +19,7 @@ from prefect_octopusx.batches import (
     write_results,
 )
 from prefect_octopusx.blocks import Destination, OctopusXCredentials, resolve_destination
-from prefect_octopusx.flows.batch_chunks import have_made
+from prefect_octopusx.flows.batch_chunks import have_made, why_not_made
 from prefect_octopusx.flows.batch_rounds import make_all, make_what_is_ready
 from prefect_octopusx.flows.batch_verdict import judged, plan_in_words
 from prefect_octopusx.flows.batch_videos import Made, Maker, untouched
@@ -203,13 +203,11 @@ class _Run:
 
     async def have_made(self, items: Sequence[VideoItem], chunks: Chunks, destination: Destination) -> BatchResult:
         """Have what is missing made by other runs, and tell what became of all."""
-        options, logger = self._options, self._logger
-        if not came_back():
+        if self._options.dry_run:
             await chunks.check(items)
-        if options.dry_run:
             return await self.tell_plan(await self.plan(items, again=False))
-        why = "This run only waits for others"
-        way = await way_to_wait(options.wait, (), destination=destination, logger=logger, because=why)
+        why, logger = "This run only waits for others", self._logger
+        way = await way_to_wait(self._options.wait, (), destination=destination, logger=logger, because=why)
         found = await have_made(
             chunks,
             partial(self.plan, items, again=came_back()),
@@ -219,10 +217,13 @@ class _Run:
             labels=self._same.labels,
             logger=logger,
         )
+        told = await why_not_made(found, self._batch.store)
+        ours = {str(one.run.id) for one in found.runs}
+        records = [video.outlook.record for video in found.planned]
         result = BatchResult(
             name=self._name,
-            results=tuple(untouched(video, why=_why_not(video, found.reasons)) for video in found.planned),
-            created=sum(_counts(video.outlook.record, self._top_run) for video in found.planned),
+            results=tuple(_left(video, told) for video in found.planned),
+            created=sum(bool(record and record.task_id and record.flow_run_id in ours) for record in records),
             too_late=self._is_too_late,
         )
         return await self._written(result)
@@ -252,11 +253,12 @@ class _Run:
         return [new.pop(one.name, one) for one in self._known] + list(new.values())
 
 
-def _why_not(video: PlannedVideo, told: Mapping[str, str]) -> str | None:
-    """Return why a video that another run was to make is not made."""
-    if not video.is_worked_on:
-        return None
-    return told.get(video.item.name) or "its run ended without it; run the batch again"
+def _left(video: PlannedVideo, told: Mapping[str, str]) -> VideoResult:
+    """Return the result of a video that other runs were to make."""
+    why = told.get(video.item.name)
+    if why is None and video.may_pay:  # a refused create of another one left room, too late
+        video = video._replace(held="max_new_videos: no run was asked to make it; the next batch goes on from there")
+    return untouched(video, why=why)
 
 
 def _counts(record: VideoRecord | None, top_run: str | None) -> bool:

@@ -1,6 +1,8 @@
 """The chunks of a batch: each is made by a flow run of a deployment, on whatever worker has room."""
 
+import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,24 +16,23 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import arun_deployment
-from prefect.exceptions import ObjectNotFound
-from pydantic_core import to_json
 
 from prefect_octopusx.batches import VideoItem
-from prefect_octopusx.blocks import Destination, LocalDestination, OctopusXCredentials
+from prefect_octopusx.blocks import Destination, OctopusXCredentials
+from prefect_octopusx.flows.chunk_checks import check_chunks, saved_id
 from prefect_octopusx.flows.options import BatchOptions
 from prefect_octopusx.tasks.runs import flow_run_attempt, flow_run_id
 from prefect_octopusx.tasks.steps import Logger
 
 __all__ = ["ChunkRun", "Chunks"]
 
-_FLOW = "generate-videos"
 _TAG = "octopusx-chunk"
-_MOST_BYTES = 256 * 1024  # of the requests in a run's parameters; Prefect takes 512 KiB in all
+_MOST_BYTES = 384 * 1024  # of the requests in a run's parameters; Prefect takes 512 KiB in all
 _PAGE = 200  # runs or artifacts in one answer of Prefect's
+_OVER = [StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED]
 
 
 class ChunkRun(NamedTuple):
@@ -41,12 +42,17 @@ class ChunkRun(NamedTuple):
     names: tuple[str, ...]
     """Its videos."""
     round: int
-    """1 for the first runs of a try, 2 for those that stand in for crashed ones."""
+    """1 for the first runs of this try of the batch, 2 for those that stand in for crashed ones; 0 for other tries."""
 
     @property
     def has_crashed(self) -> bool:
         """Whether it ended for no reason of its own: its worker died, or was evicted."""
         return self.run.state is not None and self.run.state.is_crashed()
+
+    @property
+    def has_told(self) -> bool:
+        """Whether it came to its end, where it writes what became of its videos."""
+        return self.run.state is not None and (self.run.state.is_completed() or self.run.state.is_failed())
 
     @property
     def why(self) -> str:
@@ -82,55 +88,32 @@ class Chunks:
         self._destination = destination
         self._credentials = credentials
         self._options = options
+        self._deployment = str(options.deployment)
         self._logger = logger
 
     async def check(self, items: Sequence[VideoItem]) -> None:
-        """Check that other runs, on other machines, can make all of these.
+        """Check that other runs can make all of these.
 
         Raises:
             ValueError: They can't; the message says why, and what to do.
         """
-        await self._check_deployment()
-        if isinstance(self._destination, LocalDestination) and not self._destination.folder.expanduser().is_absolute():
-            raise ValueError(
-                f"destination: the folder {self._destination.folder} is relative to where each process starts. With "
-                "`deployment`, give a bucket, or an absolute path that all workers share"
-            )
-        if self._credentials is not None and self._saved(self._credentials) is None:
-            raise ValueError(
-                "credentials: this block is not saved, and a key is no parameter for another run. With `deployment`, "
-                "save the block and give that, or leave it out"
-            )
-        for item in items:
-            if item.request.restorable() is None:
-                raise ValueError(
-                    f"{item.place or item.name}: its images can't be given to another run: inline and local "
-                    "pictures, and URLs with a query, are kept in no run's parameters. Give plain URLs, or leave out "
-                    "`deployment`"
-                )
-
-    async def _check_deployment(self) -> None:
-        name = str(self._options.deployment)
-        try:
-            async with get_client() as client:
-                deployment = await client.read_deployment_by_name(name)
-                flow = await client.read_flow(deployment.flow_id)
-        except ObjectNotFound:
-            raise ValueError(
-                f"deployment: there is no deployment {name!r}; give it as `{_FLOW}/NAME`, or make it: docs, Deploying"
-            ) from None
-        if flow.name != _FLOW:
-            raise ValueError(f"deployment: {name!r} is of the flow {flow.name!r}; it must be of {_FLOW!r}")
+        await check_chunks(
+            items, deployment=self._deployment, destination=self._destination, credentials=self._credentials
+        )
 
     async def start(self, items: Sequence[VideoItem], *, number: int) -> None:
-        """Ask for the runs that make these, in round `number`. What was asked for already is not asked for again."""
-        deployment = str(self._options.deployment)
+        """Ask for the runs that make these, in round `number`. What was asked for already is not asked for again.
+
+        Raises:
+            ValueError: Other runs can't make them.
+        """
+        await self.check(items)
         chunks = list(_split(items, self._options.chunk_size))
-        self._logger.info("%s: %d videos in %d runs of %s", self._name, len(items), len(chunks), deployment)
+        self._logger.info("%s: %d videos in %d runs of %s", self._name, len(items), len(chunks), self._deployment)
         for n, chunk in enumerate(chunks, 1):
             name = f"{self._name}-chunks/{number}-{n:03}"
             await arun_deployment(
-                deployment,
+                self._deployment,
                 parameters=self._parameters(chunk, name=name),
                 flow_run_name=name,
                 tags=[_TAG],
@@ -139,11 +122,14 @@ class Chunks:
             )
 
     def _parameters(self, chunk: Sequence[VideoItem], *, name: str) -> dict[str, Any]:
+        """Return all parameters, so that none is left to what the deployment has for runs of another kind."""
         options = self._options
+        # The slug is not in the schema that Prefect checks a deployment's parameters by.
+        destination = self._destination.model_dump(mode="json", exclude_unset=True, exclude={"block_type_slug"})
         given: dict[str, Any] = {
             "manifest": None,
             "requests": {item.name: item.request.restorable() for item in chunk},
-            "destination": self._destination.model_dump(mode="json", exclude_unset=True),
+            "destination": destination,
             "name": name,
             "defaults": None,
             "dry_run": False,
@@ -162,32 +148,25 @@ class Chunks:
             "deployment": None,
         }
         if self._credentials is not None:
-            given["credentials"] = {"$ref": {"block_document_id": str(self._saved(self._credentials))}}
+            given["credentials"] = {"$ref": {"block_document_id": str(saved_id(self._credentials))}}
         return given
-
-    @staticmethod
-    def _saved(block: OctopusXCredentials) -> UUID | None:
-        found: UUID | None = block._block_document_id  # noqa: SLF001 - Prefect tells it nowhere else
-        return found
 
     @property
     def _prefix(self) -> str:
         return f"{self._parent}-{self._attempt}-"
 
-    async def going(self) -> list[ChunkRun]:
-        """Return the runs that are not over, of all tries."""
-        return await self._runs(FlowRunFilterStateType(not_any_=list(TERMINAL_STATES)))
+    async def going(self, *, crashed_since: datetime) -> list[ChunkRun]:
+        """Return the runs of all tries that are not over, and those that have crashed since: they may start again."""
+        found = await self._runs(FlowRunFilterStateType(not_any_=_OVER))
+        return [
+            one
+            for one in found
+            if one.run.state is None or not one.has_crashed or one.run.state.timestamp > crashed_since
+        ]
 
-    async def ended_badly(self) -> list[ChunkRun]:
-        """Return the runs of this try that failed, crashed or were cancelled."""
-        bad = [StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
-        found = await self._runs(FlowRunFilterStateType(any_=bad))
-        return [one for one in found if one.round]
-
-    async def rounds(self) -> int:
-        """Return how many rounds this try has had."""
-        found = await self._runs(None, limit=1)
-        return max((one.round for one in found), default=0)
+    async def all(self) -> list[ChunkRun]:
+        """Return the runs of all tries."""
+        return await self._runs(None)
 
     async def left_to_do(self, going: Sequence[ChunkRun]) -> float:
         """Return about how many videos of these runs are not done with, by what the runs show of their progress."""
@@ -205,7 +184,7 @@ class Chunks:
                 shares |= {one.flow_run_id: float(one.data) for one in artifacts if one.flow_run_id}  # type: ignore[arg-type] # a number of percent
         return sum(len(one.names) * (1 - shares.get(one.run.id, 0.0) / 100) for one in going)
 
-    async def _runs(self, states: FlowRunFilterStateType | None, *, limit: int | None = None) -> list[ChunkRun]:
+    async def _runs(self, states: FlowRunFilterStateType | None) -> list[ChunkRun]:
         which = FlowRunFilter(
             parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[self._parent]),
             state=FlowRunFilterState(type=states) if states else None,
@@ -214,13 +193,10 @@ class Chunks:
         async with get_client() as client:
             while True:
                 page = await client.read_flow_runs(
-                    flow_run_filter=which,
-                    sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-                    limit=limit or _PAGE,
-                    offset=len(found),
+                    flow_run_filter=which, sort=FlowRunSort.ID_DESC, limit=_PAGE, offset=len(found)
                 )
                 found += page
-                if limit or len(page) < _PAGE:
+                if len(page) < _PAGE:
                     return [self._of(run) for run in found]
 
     def _of(self, run: FlowRun) -> ChunkRun:
@@ -234,7 +210,7 @@ def _split(items: Sequence[VideoItem], size: int) -> Iterator[list[VideoItem]]:
     chunk: list[VideoItem] = []
     length = 0
     for item in items:
-        bytes_ = len(to_json(item.request.restorable())) + len(item.name)
+        bytes_ = len(json.dumps({item.name: item.request.restorable()}))  # as Prefect measures it
         if chunk and (len(chunk) == size or length + bytes_ > _MOST_BYTES):
             yield chunk
             chunk, length = [], 0

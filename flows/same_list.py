@@ -7,6 +7,7 @@ from typing import NamedTuple
 from prefect_octopusx.batches import VideoItem
 from prefect_octopusx.flows.leaving import labels_of_this_run
 from prefect_octopusx.storage import VideoStore, pending_videos
+from prefect_octopusx.tasks.runs import flow_run_attempt
 from prefect_octopusx.tasks.steps import Logger
 
 __all__ = ["SameList", "compare_list", "tell_of_dropped"]
@@ -26,12 +27,13 @@ class SameList(NamedTuple):
 
 
 def compare_list(items: Sequence[VideoItem]) -> SameList:
-    """Compare a list with the one that this run left with."""
-    digest = hashlib.sha256()
+    """Compare a list with the one that this run left with; a retry begins anew, with the list as it is then."""
+    digest, this_try = hashlib.sha256(), f"{flow_run_attempt()}-"
     for item in items:
         digest.update(f"{item.name}\0{item.request.model_dump_json()}\0".encode())
-    found, noted = digest.hexdigest(), labels_of_this_run()
-    changed = noted.get(_LABEL, found) != found
+    found, noted = this_try + digest.hexdigest(), labels_of_this_run()
+    left_with = str(noted.get(_LABEL, ""))
+    changed = left_with.startswith(this_try) and left_with != found
     return SameList(changed, noted.get(_TOLD) == found, {_TOLD if changed else _LABEL: found})
 
 

@@ -29,7 +29,7 @@ class BatchProgress:
     Args:
         name: The batch's name.
         total: How many videos it has.
-        done: How many need nothing.
+        done: How many need nothing, as far as is known.
         logger: The run's logger.
         clock: Returns seconds.
     """
@@ -47,9 +47,7 @@ class BatchProgress:
 
     async def begin(self) -> None:
         """Make the artifact, or go on with the one that this run made before it left or was retried."""
-        if came_back():
-            self._artifact = await self._made_before()
-        await self._show()
+        await self.reached(self._done)
 
     async def one_more(self) -> None:
         """Count a video that is done with, be it stored or not."""
@@ -60,6 +58,8 @@ class BatchProgress:
     async def reached(self, done: float) -> None:
         """Show that about so many videos are done with."""
         self._done = done
+        if self._artifact is None and came_back():
+            self._artifact = await self._made_before()
         await self._show()
 
     async def _made_before(self) -> UUID | None:

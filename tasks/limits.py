@@ -94,9 +94,11 @@ class _Slots:
         self._holders.add(holder)
         holder.add_done_callback(self._holders.discard)
         try:
-            await granted
+            await asyncio.shield(granted)
         except asyncio.CancelledError:
-            holder.cancel()
+            over.set()
+            if not granted.done():  # still waiting: what may yet come is given back
+                holder.cancel()
             raise
         return over
 
@@ -111,7 +113,7 @@ class _Slots:
                 finally:
                     # What is left ends by itself. Prefect would try again here, with the event loop at a standstill.
                     leases.cleanup_lease_ids.clear()
-        except _TROUBLE as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits is to hear of it, whatever it is
             if not granted.done():
                 granted.set_exception(error)
                 return

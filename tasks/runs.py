@@ -17,6 +17,7 @@ __all__ = [
     "completed",
     "flow_run_attempt",
     "flow_run_id",
+    "is_below_a_task",
     "retries_are_left",
     "run_times",
     "started_at",
@@ -37,6 +38,12 @@ def flow_run_attempt() -> int:
     """Return how many times this flow run has been tried, this time included; coming back is no try of its own."""
     context = FlowRunContext.get()
     return context.flow_run.run_count if context is not None and context.flow_run is not None else 1
+
+
+def is_below_a_task() -> bool:
+    """Tell whether the run at the top of the flows and tasks around this code is a task's."""
+    task = TaskRunContext.get()
+    return task is not None and task.task_run.flow_run_id is None
 
 
 async def top_run_id() -> str | None:

@@ -5,60 +5,28 @@ import json
 from typing import Any
 
 import pytest
-from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
-from prefect.client.schemas.objects import FlowRun
-from prefect.states import Cancelled, Crashed
+from prefect import task
+from prefect.blocks.system import Secret
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.states import AwaitingRetry, Cancelled
+from pydantic import SecretStr
 
-from prefect_octopusx.batches import BatchFailed, BatchResult
+from prefect_octopusx.batches import BatchFailed
+from prefect_octopusx.blocks import OctopusXCredentials
 from prefect_octopusx.flows import generate_video, generate_videos
 from prefect_octopusx.sandbox import Fault
-from tests.flows.deployed import Deployed, Left, Studio
+from tests.flows.deployed import Deployed, Studio
+from tests.flows.launches import Launch, again
 
 pytestmark = [
     pytest.mark.usefixtures("prefect_api", "retries_at_once"),
     pytest.mark.parametrize("studio", [0.2], indirect=True, ids=[""]),
 ]
 
-SIGNED = {"model": "viduq2-pro", "prompt": "a cat", "images": ["https://a.b/c.png?signature=1"]}
-
-
-class Launch:
-    """A batch whose chunks are runs of a deployment, and the workers that make them."""
-
-    def __init__(self, studio: Studio) -> None:
-        self.studio = studio
-
-    async def parent(self, count: int = 5, **parameters: Any) -> Deployed:  # noqa: ANN401 - of the flow
-        async with get_client() as client:
-            flow = await client.create_flow(generate_videos)
-            await client.create_deployment(
-                flow, name="chunk", parameters={"manifest": "is left out", "max_in_flight": 7}
-            )
-        given = {"deployment": "generate-videos/chunk", "chunk_size": 2, "poll_interval": 0.05, "wait": "auto"}
-        return await self.studio.deploy_batch(count, **given | parameters)
-
-    async def chunks(self, parent: Deployed) -> list[FlowRun]:
-        ours = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent.id]))
-        async with get_client() as client:
-            return sorted(await client.read_flow_runs(flow_run_filter=ours), key=lambda run: run.name)
-
-    async def make(self, run: FlowRun) -> BatchResult:
-        """Make a chunk, as a worker does."""
-        found: BatchResult = await Deployed(generate_videos, run.id).start()
-        return found
-
 
 @pytest.fixture
 def launch(studio: Studio) -> Launch:
     return Launch(studio)
-
-
-async def again(parent: Deployed) -> BatchResult:
-    """Let the parent look at once."""
-    await parent.bring_forward()
-    found: BatchResult = await parent.start()
-    return found
 
 
 async def test_others_make_it_while_the_parent_is_away(launch: Launch, studio: Studio) -> None:
@@ -76,48 +44,6 @@ async def test_others_make_it_while_the_parent_is_away(launch: Launch, studio: S
     result = await again(parent)
     assert (result.stored, result.created, studio.posts) == (5, 5, 5)
     assert len(await launch.chunks(parent)) == 3
-
-
-async def test_what_crashes_is_made_by_another_run(launch: Launch, studio: Studio) -> None:
-    parent = await launch.parent(4)
-    await parent.leave()
-    dead, alive = await launch.chunks(parent)
-    await launch.make(alive)
-    await Deployed(generate_videos, dead.id).set(Crashed(message="no heartbeat"))
-    with pytest.raises(Left):
-        await again(parent)
-    (other,) = (run for run in await launch.chunks(parent) if run.id not in {dead.id, alive.id})
-    assert other.name == "cats-chunks/2-001"
-    assert list(other.parameters["requests"]) == ["cat-0", "cat-1"]
-    await launch.make(other)
-    assert (await again(parent)).stored == 4
-    assert studio.posts == 4
-
-
-async def test_what_crashes_again_and_again_is_given_up(launch: Launch, studio: Studio) -> None:
-    parent = await launch.parent(1)
-    await parent.leave()
-    for number in (1, 2, 3):
-        run = (await launch.chunks(parent))[-1]
-        assert run.name == f"cats-chunks/{number}-001"
-        await Deployed(generate_videos, run.id).set(Crashed(message="no heartbeat"))
-        if number < 3:
-            with pytest.raises(Left):
-                await again(parent)
-    with pytest.raises(BatchFailed, match="cats-chunks/3-001' ended Crashed: no heartbeat"):
-        await again(parent)
-    assert studio.posts == 0
-
-
-async def test_what_a_person_cancels_is_not_made_by_another_run(launch: Launch, studio: Studio) -> None:
-    parent = await launch.parent(4)
-    await parent.leave()
-    cancelled, other = await launch.chunks(parent)
-    await Deployed(generate_videos, cancelled.id).set(Cancelled(message="by Ann"))
-    await launch.make(other)
-    with pytest.raises(BatchFailed, match=r"cat-0 \(not_created\), cat-1 \(not_created\).*ended Cancelled: by Ann"):
-        await again(parent)
-    assert studio.posts == 2
 
 
 async def test_a_video_that_fails_is_told_by_the_parent(launch: Launch, studio: Studio) -> None:
@@ -169,24 +95,94 @@ async def test_a_cancelled_batch_takes_its_chunks_along_and_the_same_again_makes
     assert studio.posts == 4
 
 
+async def test_what_a_refused_create_leaves_of_the_guard_is_for_the_next_batch(launch: Launch, studio: Studio) -> None:
+    studio.sandbox.add_fault(Fault("create_413", match="cat-0."))
+    parent = await launch.parent(3, max_new_videos=1, fail_if_failed_ratio=1.0)
+    await parent.leave()
+    (run,) = await launch.chunks(parent)
+    await launch.make(run)
+    result = await again(parent)
+    assert [(one.name, one.held) for one in result.results] == [("cat-0", False), ("cat-1", True), ("cat-2", True)]
+    assert (result.created, len(await launch.chunks(parent))) == (0, 1)
+
+
+async def test_it_waits_in_its_process_if_asked_to(
+    launch: Launch, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prefect_octopusx.flows.batch_chunks._EVERY", 0.2)
+    parent = await launch.parent(3, wait="process")
+    waiting = asyncio.create_task(parent.start())
+    async with asyncio.timeout(30):
+        while len(chunks := await launch.chunks(parent)) < 2:
+            await asyncio.sleep(0.1)
+    for run in chunks:
+        await launch.make(run)
+    assert (await waiting).stored == 3
+    assert studio.posts == 3
+
+
+async def test_a_saved_block_with_the_key_is_given_by_its_id(launch: Launch, studio: Studio) -> None:
+    key = Secret(value=SecretStr(studio.sandbox.key))
+    block = OctopusXCredentials(api_key=key, base_url=studio.sandbox.url)
+    saved = await block.asave("for-chunks", overwrite=True)
+    parent = await launch.parent(1, credentials={"$ref": {"block_document_id": str(saved)}})
+    await parent.leave()
+    (run,) = await launch.chunks(parent)
+    assert run.parameters["credentials"] == {"$ref": {"block_document_id": str(saved)}}
+    await launch.make(run)
+    assert (await again(parent)).stored == 1
+
+
 @pytest.mark.parametrize(
     ("parameters", "why"),
     [
         ({"deployment": "generate-videos/none"}, "there is no deployment 'generate-videos/none'"),
         ({"deployment": "generate-video/wrong"}, "is of the flow 'generate-video'; it must be of 'generate-videos'"),
-        ({"destination": {"folder": "videos"}}, "destination: the folder videos is relative"),
+        ({"deployment": "generate-videos/tests"}, "is this run's own"),
+        ({"deployment": "generate-videos/hasty"}, r"the concurrency limit of .* cancels runs"),
+        ({"destination": {"folder": "~/videos"}}, "destination: the folder ~/videos is another one"),
+        ({"destination": {"folder": "videos"}}, "destination: the folder videos is another one wherever"),
         (
             {"requests": {"cat": {"model": "viduq2-pro", "prompt": "a cat", "images": ["https://a.b/c.png?sig=1"]}}},
-            "cat: its images",
+            "cat: its request can't be given to another run",
         ),
     ],
 )
 async def test_what_others_could_not_make_is_refused(
     launch: Launch, studio: Studio, parameters: dict[str, Any], why: str
 ) -> None:
-    async with get_client() as client:
-        await client.create_deployment(await client.create_flow(generate_video), name="wrong")
+    await (await generate_video.ato_deployment("wrong")).aapply()
+    hasty = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+    await (await generate_videos.ato_deployment("hasty", concurrency_limit=hasty)).aapply()
     parent = await launch.parent(2, **parameters)
-    with pytest.raises(ValueError, match=why):
-        await parent.start()
+    for _ in range(2):  # by a retry it gets no further
+        with pytest.raises(ValueError, match=why):
+            await parent.start()
+        await parent.set(AwaitingRetry())
     assert (await launch.chunks(parent), studio.posts) == ([], 0)
+
+
+@pytest.mark.filterwarnings("ignore:Logger 'prefect.task_runs':UserWarning")  # Prefect's, of a task without a flow
+async def test_below_a_task_that_no_flow_is_around_it_is_refused(launch: Launch, studio: Studio) -> None:
+    await launch.parent(1)
+
+    @task
+    async def around() -> None:
+        requests = {"cat": {"model": "viduq3-pro", "prompt": "a cat"}}
+        await generate_videos(
+            requests=requests, destination=studio.destination, deployment="generate-videos/chunk", max_new_videos=1
+        )
+
+    with pytest.raises(ValueError, match="call this flow from a flow"):
+        await around()
+    assert studio.posts == 0
+
+
+async def test_what_does_not_fit_into_a_runs_parameters_is_split(launch: Launch) -> None:
+    prompt = "猫" * 1500  # nine thousand bytes, as Prefect measures them
+    requests = {f"cat-{n}": {"model": "viduq3-pro", "prompt": f"{prompt}{n}"} for n in range(45)}
+    parent = await launch.parent(requests=requests, chunk_size=60)
+    await parent.leave()
+    sizes = [len(json.dumps(run.parameters)) for run in await launch.chunks(parent)]
+    assert len(sizes) == 2
+    assert max(sizes) < 400 * 1024
