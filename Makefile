@@ -11,12 +11,12 @@ LAYERS := api batches blocks doctor flows sandbox storage tasks
 # Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
 CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 
-.PHONY: demo test coverage swift postgres soak bench lint types wheel check clean
+.PHONY: demo test coverage swift postgres redis soak bench lint types wheel check clean
 
 demo: $(READY)
 	@$(CLEAN) $(BIN)/python deployments/demo.py $(if $(KEEP),--keep)
 
-test: $(READY) swift postgres
+test: $(READY) swift postgres redis
 	$(CLEAN) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 # The same with coverage, which takes a third more processor time.
@@ -32,6 +32,12 @@ postgres:
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y --no-install-recommends postgresql; } \
 		|| echo "Without PostgreSQL: the tests' Prefect server uses SQLite."
+
+# What the servers of a team tell each other by, for the test of many workers; where it is not to be had that is skipped.
+redis:
+	@command -v redis-server >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y --no-install-recommends redis-server; } \
+		|| echo "Without Redis: no test of many workers."
 
 # Much longer than the tests do: 300 videos by workers that are killed, and random lives of videos, new ones each time.
 soak: $(READY)

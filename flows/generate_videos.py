@@ -95,8 +95,8 @@ async def generate_videos(
             `process`. Without a deployment, `reschedule` waits here.
         deployment: Many workers: the deployment of this flow, as `generate-videos/NAME`, whose runs make the videos,
             `chunk_size` each; this run starts them, shows the progress of all, and does so again for those that crash.
-            The numbers above are for each of them; what they share is told by global concurrency limits. Left out,
-            this run makes all.
+            `max_in_flight`, `requests_per_minute` and `transfers` are for each of them; what they share is told by
+            global concurrency limits. Left out, this run makes all.
         chunk_size: How many videos one of those runs makes.
         timezone: The zone in which `{date}` and the like are told, such as Europe/Berlin.
         scheduled: The time for `{date}` and the like; by default that for which this run was scheduled, which no retry

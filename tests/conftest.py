@@ -61,6 +61,11 @@ def pytest_configure(config: pytest.Config) -> None:
         warnings.filterwarnings("ignore", prefects, category)  # and after the last
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes, so that the others go on beside it."""
+    items.sort(key=lambda item: "tests/topology/" not in item.nodeid)
+
+
 def pytest_report_header() -> str:
     found = programs()
     return f"Prefect's database: {f'PostgreSQL of {found}' if found else 'SQLite, without PostgreSQL on this machine'}"
