@@ -13,7 +13,7 @@ import pytest
 from prefect import get_client
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import DeploymentScheduleCreate, GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
@@ -21,7 +21,8 @@ from prefect.client.schemas.filters import (
     FlowRunFilterParentFlowRunId,
 )
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.flows import EntrypointType
+from prefect.schedules import Interval
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
@@ -42,7 +43,6 @@ BURST, A_SECOND = 8, 8.0
 JITTER = 2.0
 """Seconds between leave to send a create and its arrival."""
 DEAD_AFTER = timedelta(seconds=60)
-ENTRYPOINT = "prefect_octopusx.flows.generate_videos.generate_videos"
 
 
 # Prefect's client leaves its sockets to the server unclosed; tests/conftest.py allows that for the other tests' server.
@@ -96,19 +96,15 @@ async def limit(client: PrefectClient) -> None:
 
 async def deploy(client: PrefectClient, destination: S3Destination) -> UUID:
     """Deploy what makes chunks, and the batch, which is to start in half a minute."""
-    flow = await client.create_flow(generate_videos)
     await client.create_work_pool(WorkPoolCreate(name="videos", type="process"))
-    chunk = await generate_videos.ato_deployment("chunk", work_pool_name="videos")
-    chunk.entrypoint = ENTRYPOINT
-    await chunk.aapply()
+    how: dict[str, Any] = {"work_pool_name": "videos", "entrypoint_type": EntrypointType.MODULE_PATH}
+    await (await generate_videos.ato_deployment("chunk", **how)).aapply()
     # Much sooner, and Prefect's scheduler might see it too late, and leave it out.
-    soon = IntervalSchedule(interval=timedelta(days=1), anchor_date=datetime.now(UTC) + timedelta(seconds=30))
-    return await client.create_deployment(
-        flow,
-        name="nightly",
-        entrypoint=ENTRYPOINT,
-        work_pool_name="videos",
-        schedules=[DeploymentScheduleCreate(schedule=soon, active=True)],
+    soon = Interval(timedelta(days=1), anchor_date=datetime.now(UTC) + timedelta(seconds=30))
+    nightly = await generate_videos.ato_deployment(
+        "nightly",
+        **how,
+        schedules=[soon],
         parameters={
             "requests": {name: {"model": "viduq3-pro", "prompt": name} for name in NAMES},
             "name": "nightly",
@@ -120,6 +116,7 @@ async def deploy(client: PrefectClient, destination: S3Destination) -> UUID:
             "requests_per_minute": 3000,
         },
     )
+    return await nightly.aapply()
 
 
 async def scheduled(client: PrefectClient, deployment: UUID) -> UUID:
