@@ -10,15 +10,19 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from prefect_octopusx.blocks import Destination, LocalDestination, S3Destination
+from prefect_octopusx.doctor.destination import KINDS
 from prefect_octopusx.doctor.diagnosing import diagnose
 from prefect_octopusx.doctor.table import show
+
+_INTERRUPTED = 130  # as shells have it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Examine, and print what was found.
 
     Returns:
-        The exit code: 0 if nothing failed, 1 if something did. Wrong arguments end the process with 2.
+        The exit code: 0 if nothing failed, 1 if something did, 130 after Ctrl-C. Wrong arguments end the process with
+        2.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -28,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         diagnosis = asyncio.run(diagnose(destination, only=options.only, timeout=options.timeout))
     except ValueError as error:
         parser.error(str(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted. What was just written to the destination, as .doctor…, may still be there.\n")
+        return _INTERRUPTED
     finally:
         logging.disable(logging.NOTSET)
     if options.json:
@@ -45,8 +52,10 @@ def _place(given: str) -> Destination:
         ValueError: It is none.
     """
     if not given.startswith("s3://"):
-        if not given or "://" in given:
+        if not given or "://" in given or given.startswith("s3:"):
             raise ValueError(f"--to: {given!r} is neither s3://bucket/prefix nor a folder")
+        if given.partition("/")[0] in KINDS:
+            raise ValueError(f"--to: {given!r} is a saved block; give it as --destination (or a folder as ./{given})")
         return LocalDestination(folder=Path(given))
     bucket, _, prefix = given.removeprefix("s3://").partition("/")
     try:
@@ -59,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m prefect_octopusx.doctor",
         description="Check what prefect-octopusx needs, and say how to mend what is wrong. Costs nothing.",
-        epilog="Exit code: 0 if nothing failed, 1 if something did, 2 for wrong arguments.",
+        epilog="Exit code: 0 if nothing failed, 1 if something did, 2 for wrong arguments, 130 after Ctrl-C.",
     )
     place = parser.add_mutually_exclusive_group()
     place.add_argument(

@@ -3,13 +3,13 @@
 import io
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from prefect_octopusx.doctor.findings import Finding, failed, ok, skipped, warning
+from prefect_octopusx.doctor.findings import Finding, failed, ok, skipped, told_by, warning
 from prefect_octopusx.doctor.places import Place
 from prefect_octopusx.storage import DestinationError, S3Options
 from prefect_octopusx.storage.s3_client import open_client
@@ -41,10 +41,14 @@ class Bucket(Place):
         self._options = options
         self._clock = clock
         self._folder = f".doctor/{token_hex(8)}"
+        self.address = f"s3://{options.bucket}/{options.key('', '')}"
+        self.own = f"s3://{options.bucket}/{self._key('')}"
 
     def write(self) -> Finding:
         """Put, read and delete an object with the options of a video; then it must be gone, and not forbidden."""
-        with self._object("write", _DATA, **self._options.video()) as key:
+        options = self._options.video()
+        options.pop("StorageClass", None)  # what is archived can't be read back; `multipart` tries the class
+        with self._object("write", _DATA, **options) as key:
             if self._read(key) != _DATA:
                 return failed("what is read is not what was written", "Look at the store and at proxies before it")
         if self._read(key) is None:
@@ -62,8 +66,7 @@ class Bucket(Place):
             try:
                 try_conditions(self._client, self._options, key)
             except DestinationError as error:
-                found, _, mend = str(error).partition(". ")
-                return failed(found, mend)
+                return told_by(error, self.address)
         return ok("a second create was refused, and a change of another version")
 
     def multipart(self) -> Finding:
@@ -92,14 +95,13 @@ class Bucket(Place):
         if self._options.checksum_algorithm is None:
             return skipped("checksum_algorithm is none: the store is not asked to check")
         key = self._key("checksums")
-        try:
-            self._put(key, _DATA, self._options.checksum(_OTHER))
-        except self._client.exceptions.ClientError as error:
-            if status_of(error) == 400:
-                return ok(f"a wrong {self._options.checksum_algorithm} was refused")
-            with explaining(self._options, "PutObject", key):
+        with self._removing(key), explaining(self._options, "PutObject", key):
+            try:
+                self._put(key, _DATA, {**self._options.encryption(), **self._options.checksum(_OTHER)})
+            except self._client.exceptions.ClientError as error:
+                if status_of(error) == 400:
+                    return ok(f"a wrong {self._options.checksum_algorithm} was refused")
                 raise
-        self._delete(key)
         return warning(
             f"the store takes an object with a wrong {self._options.checksum_algorithm}",
             "Videos are checked before they are sent, but what breaks on the way to this store goes unseen",
@@ -138,12 +140,21 @@ class Bucket(Place):
     def _object(self, name: str, data: bytes, **arguments: Any) -> Iterator[str]:  # noqa: ANN401 - boto3's
         """Put an object, and remove it at the end."""
         key = self._key(name)
-        with explaining(self._options, "PutObject", key):
-            self._put(key, data, {**self._options.encryption(), **self._options.checksum(data), **arguments})
-        try:
+        with self._removing(key):
+            with explaining(self._options, "PutObject", key):
+                self._put(key, data, {**self._options.encryption(), **self._options.checksum(data), **arguments})
             yield key
-        finally:
-            self._delete(key)
+
+    @contextmanager
+    def _removing(self, key: str) -> Iterator[None]:
+        """Remove an object at the end, also where the answer to its put was lost. What goes wrong first is told."""
+        try:
+            yield
+        except BaseException:
+            with suppress(DestinationError):
+                self._delete(key)
+            raise
+        self._delete(key)
 
     def _put(self, key: str, data: bytes, arguments: dict[str, Any]) -> None:
         self._client.put_object(Bucket=self._options.bucket, Key=key, Body=data, **arguments)

@@ -1,28 +1,25 @@
 """How checks are run: side by side, each within its own time, none stopping another."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from contextvars import copy_context
 from dataclasses import dataclass, field
-from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from prefect.client.schemas.responses import DeploymentResponse
 
 from prefect_octopusx.api import KeyUsage, OctopusXError
 from prefect_octopusx.api.redact import redact
 from prefect_octopusx.blocks import Destination, OctopusXCredentials
-from prefect_octopusx.doctor.findings import Finding, failed, skipped
+from prefect_octopusx.doctor.findings import Finding, failed, skipped, told_by
 from prefect_octopusx.doctor.places import Place
 from prefect_octopusx.doctor.results import CheckResult, Verdict
+from prefect_octopusx.doctor.threads import SpareThreads
 from prefect_octopusx.storage import VideoStore
 
-__all__ = ["Case", "Check", "Deployed", "examine", "in_spare_thread"]
+__all__ = ["Case", "Check", "Deployed", "examine"]
 
-T = TypeVar("T")
+_GRACE = 3.0  # seconds, in which what was written can be removed
 
 
 class Deployed(NamedTuple):
@@ -41,10 +38,14 @@ class Case:
     """A destination, the name of a saved block, or None for what the flows would use."""
     clock: Callable[[], float]
     credentials: OctopusXCredentials | None = None
+    save: str = ""
+    """How to save another key."""
     usage: KeyUsage | None = None
     refusal: OctopusXError | None = None
     """Why the gateway did not tell the key's usage."""
     place: Place | None = None
+    threads: SpareThreads = field(default_factory=SpareThreads)
+    """What is done at the place; at the end it has a few seconds more, to remove what it wrote."""
     store: VideoStore | None = None
     server_settings: dict[str, object] | None = None
     """Those of Prefect's server; None where it does not tell."""
@@ -61,6 +62,8 @@ class Check:
     name: str
     look: Callable[[Case], Awaitable[Finding]]
     needs: tuple[str, ...] = ()
+    writes: bool = False
+    """To the place."""
 
 
 async def examine(checks: Sequence[Check], case: Case, *, timeout: float) -> list[CheckResult]:  # noqa: ASYNC109 - of each check
@@ -89,6 +92,7 @@ async def examine(checks: Sequence[Check], case: Case, *, timeout: float) -> lis
     finally:
         for task in under_way.values():
             task.cancel()
+        await case.threads.finish(_GRACE)
 
 
 async def _look(check: Check, case: Case, limit: float) -> Finding:
@@ -96,10 +100,12 @@ async def _look(check: Check, case: Case, limit: float) -> Finding:
         async with asyncio.timeout(limit):
             return await check.look(case)
     except TimeoutError:
-        return failed(f"no end within {limit:g} s", "Look at the network and at what is asked, or raise --timeout")
-    except OctopusXError as error:  # its message ends with the way on
-        found, _, mend = str(error.args[0]).partition(". ")
-        return failed(found, mend)
+        left = f"; it may have left something in {case.place.own}" if check.writes and case.place else ""
+        return failed(
+            f"no end within {limit:g} s{left}", "Look at the network and at what is asked, or raise --timeout"
+        )
+    except OctopusXError as error:
+        return told_by(error, case.place.address if case.place else "")
     except Exception as error:  # noqa: BLE001 - a check that breaks stops no other
         return failed(f"the check broke off ({type(error).__name__}: {error})", "Mend what it names, or report it")
 
@@ -124,24 +130,3 @@ def _clean(text: str, case: Case) -> str:
     for secret in case.secrets:
         text = text.replace(secret, "…")
     return redact(text)
-
-
-async def in_spare_thread(function: Callable[[], T]) -> T:
-    """Run `function` in a thread that the interpreter does not wait for at its end: a bucket may never answer."""
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[T] = loop.create_future()
-
-    def settle(settle_it: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(lambda: None if result.done() else settle_it())
-
-    def run() -> None:
-        try:
-            value = function()
-        except BaseException as error:  # noqa: BLE001 - whoever waits gets it
-            settle(partial(result.set_exception, error))
-        else:
-            settle(partial(result.set_result, value))
-
-    threading.Thread(target=copy_context().run, args=(run,), name="doctor", daemon=True).start()
-    return await result

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 from prefect_octopusx.blocks import Destination, LocalDestination, S3Destination, resolve_destination
 from prefect_octopusx.doctor.bucket import Bucket
-from prefect_octopusx.doctor.checks import Case, Check, in_spare_thread
+from prefect_octopusx.doctor.checks import Case, Check
 from prefect_octopusx.doctor.findings import Finding, failed, ok, warning
 from prefect_octopusx.doctor.folder import Folder
-from prefect_octopusx.doctor.gateway import is_saved
+from prefect_octopusx.doctor.gateway import is_saved, unreadable
 from prefect_octopusx.doctor.places import Place
+from prefect_octopusx.doctor.threads import in_spare_loop
 from prefect_octopusx.storage import RecordInvalid, S3Store, check_name
 
 __all__ = ["KINDS", "checks_of_destination"]
@@ -18,26 +19,34 @@ KINDS: dict[str, type[S3Destination] | type[LocalDestination]] = {
     "s3-destination": S3Destination,
     "local-destination": LocalDestination,
 }
+_DEFAULT = "s3-destination/default"  # as flows have it
 _OLD = timedelta(days=1)
 _MOST_RECORDS = 100
 
 
 async def _destination(case: Case) -> Finding:
-    if isinstance(case.asked_for, str):
-        slug, _, name = case.asked_for.partition("/")
-        if not await is_saved(slug, name):
-            return failed(
-                f"there is no saved block {case.asked_for}",
-                f'Save it: await {KINDS[slug].__name__}(...).asave("{name}"), or see what there is: prefect block ls',
-            )
-        destination: Destination = await KINDS[slug].aload(name)
-        whose = f"the block {case.asked_for}"
-    else:
-        destination = await resolve_destination(case.asked_for)
-        whose = "as given"
-        if case.asked_for is None:
-            saved = isinstance(destination, S3Destination)
-            whose = "the block s3-destination/default" if saved else "what flows use, as no destination is saved"
+    block = case.asked_for if isinstance(case.asked_for, str) else _DEFAULT
+    slug, _, name = block.partition("/")
+    kind = KINDS[slug]
+    if isinstance(case.asked_for, str) and not await is_saved(slug, name):
+        return failed(
+            f"there is no saved block {block}",
+            f'Save it:\nawait {kind.__name__}(...).asave("{name}")\nor see what there is:\nprefect block ls',
+        )
+    try:
+        if isinstance(case.asked_for, str):
+            destination: Destination = await kind.aload(name)
+        else:
+            destination = await resolve_destination(case.asked_for)
+    except RuntimeError as error:  # Prefect's, for a block that was saved otherwise than it is today
+        return failed(
+            unreadable(f"the block {block}", error),
+            f'Save it again:\nawait {kind.__name__}(...).asave("{name}", overwrite=True)',
+        )
+    whose = f"the block {block}" if isinstance(case.asked_for, str) else "as given"
+    if case.asked_for is None:
+        saved = isinstance(destination, S3Destination)
+        whose = f"the block {block}" if saved else "what flows use, as no destination is saved"
     case.store = await destination.store()
     if isinstance(destination, LocalDestination):
         case.place = Folder(destination.folder)
@@ -53,12 +62,16 @@ def _tried(method: Callable[[Place], Finding]) -> Callable[[Case], Awaitable[Fin
     async def look(case: Case) -> Finding:
         place = case.place
         assert place is not None  # noqa: S101 - for mypy: it needs one
-        return await in_spare_thread(lambda: method(place))
+        return await case.threads.run(lambda: method(place))
 
     return look
 
 
 async def _pending(case: Case) -> Finding:
+    return await in_spare_loop(_look_at_pending(case))
+
+
+async def _look_at_pending(case: Case) -> Finding:
     """Look for videos that are in the making for more than a day, without touching the index."""
     assert case.store is not None  # noqa: S101 - for mypy
     marks = [mark async for mark in case.store.pending() if mark.name]
@@ -88,8 +101,10 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
-def _of_place(name: str, method: Callable[[Place], Finding], *, needs: str = "destination-write") -> Check:
-    return Check("destination", name, _tried(method), needs=(needs,))
+def _of_place(
+    name: str, method: Callable[[Place], Finding], *, needs: str = "destination-write", writes: bool = False
+) -> Check:
+    return Check("destination", name, _tried(method), needs=(needs,), writes=writes)
 
 
 def checks_of_destination(asked_for: Destination | str | None) -> tuple[Check, ...]:
@@ -97,11 +112,11 @@ def checks_of_destination(asked_for: Destination | str | None) -> tuple[Check, .
     needs = () if isinstance(asked_for, S3Destination | LocalDestination) else ("prefect-api",)
     return (
         Check("destination", "destination", _destination, needs=needs),
-        _of_place("destination-write", lambda place: place.write(), needs="destination"),
-        _of_place("destination-conditions", lambda place: place.conditions()),
-        _of_place("bucket-multipart", lambda place: place.multipart()),
-        _of_place("bucket-checksums", lambda place: place.checksums()),
-        _of_place("bucket-listing", lambda place: place.listing()),
+        _of_place("destination-write", lambda place: place.write(), needs="destination", writes=True),
+        _of_place("destination-conditions", lambda place: place.conditions(), writes=True),
+        _of_place("bucket-multipart", lambda place: place.multipart(), writes=True),
+        _of_place("bucket-checksums", lambda place: place.checksums(), writes=True),
+        _of_place("bucket-listing", lambda place: place.listing(), writes=True),
         _of_place("bucket-clock", lambda place: place.clock_skew()),
         _of_place("folder-space", lambda place: place.space(), needs="destination"),
         _of_place("folder-lasts", lambda place: place.lasts(), needs="destination"),

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from prefect_octopusx.api import OctopusXError
 from prefect_octopusx.doctor.results import Verdict
 
-__all__ = ["Finding", "failed", "ok", "skipped", "together", "warning"]
+__all__ = ["Finding", "failed", "ok", "skipped", "together", "told_by", "warning"]
 
 _WORST_FIRST = (Verdict.FAILED, Verdict.WARNING, Verdict.OK, Verdict.SKIPPED)
 
@@ -36,6 +37,14 @@ def failed(found: str, mend: str) -> Finding:
 def skipped(why: str) -> Finding:
     """Say that nobody looked."""
     return Finding(Verdict.SKIPPED, why)
+
+
+def told_by(error: OctopusXError, address: str = "") -> Finding:
+    """Say what an error says. Its message names a place (at `address`, if it does), a reason, and then the way on."""
+    message = str(error.args[0])
+    before, at, after = message.rpartition(address) if address else ("", "", message)
+    found, _, mend = after.partition(". ")
+    return failed(f"{before}{at}{found}", mend)  # in the address itself ". " ends no sentence
 
 
 def together(findings: Iterable[Finding], *, well: str) -> Finding:

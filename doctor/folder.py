@@ -35,6 +35,8 @@ class Folder(Place):
     def __init__(self, folder: Path, mounts: Path = Path("/proc/mounts")) -> None:
         self._given = folder
         self._folder = LocalStore(folder).folder
+        self.address = str(self._folder)
+        self.own = f"{self._folder}/.doctor-…"
         self._mounts = mounts
 
     def write(self) -> Finding:

@@ -13,21 +13,22 @@ from prefect_octopusx.api import (
     CredentialsMissing,
     InvalidRequest,
     KeyUsage,
+    OctopusXError,
     QuotaExceeded,
     RateLimited,
 )
+from prefect_octopusx.api.client import DEFAULT_BASE_URL
 from prefect_octopusx.api.redact import redact_url
 from prefect_octopusx.blocks import OctopusXCredentials, resolve_credentials
 from prefect_octopusx.doctor.checks import Case, Check
 from prefect_octopusx.doctor.findings import Finding, failed, ok, warning
 
-__all__ = ["CHECKS", "is_saved", "of_usage"]
+__all__ = ["CHECKS", "is_saved", "of_usage", "unreadable"]
 
 _SHORTEST_SECRET = 8  # characters; a shorter key may be part of any word
 _LONG_ENOUGH = 16  # characters of a key, of which the last 4 may be shown
-_SAVE = (
-    'await OctopusXCredentials(api_key=Secret(value="...")).asave("default"), or set OCTOPUSX_API_KEY where flows run'
-)
+_BLOCK, _SECRET = "octopusx-credentials/default", "secret/octopusx-api-key"
+_NETWORK = "Check `base_url`, the network and any proxy"
 _SOON = timedelta(days=3)
 _LITTLE = 0.05
 
@@ -39,17 +40,21 @@ async def _credentials(case: Case) -> Finding:
         async with found.client():
             pass  # a key that can be none is told by making one
     except CredentialsMissing as error:
-        return failed(str(error).partition(". ")[0], f"Save one: {_SAVE}")
+        return failed(str(error).partition(". ")[0], f"Save one:\n{await _way()}")
     except InvalidRequest as error:
-        return failed(str(error), f"Save it again: {_SAVE}")
+        return failed(str(error), f"Save it again:\n{await _way()}")
+    except RuntimeError as error:  # Prefect's, for a block that was saved otherwise than it is today
+        return failed(unreadable(await _source(), error), f"Save it again:\n{await _way()}")
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        return failed(f"octopusx-credentials/default can't be read ({faults})", f"Save it again: {_SAVE}")
+        return failed(f"OCTOPUSX_BASE_URL is wrong ({_faults(error)})", "Correct it, or leave it out")
     case.credentials = found
+    case.save = await _way(found.base_url)
     if len(key) >= _SHORTEST_SECRET:
         case.secrets.add(key)
     tail = f"ends with {key[-4:]}" if len(key) >= _LONG_ENOUGH else "too short to show its end"
-    return ok(f"key from {await _source()}, {tail}")
+    also = " (OCTOPUSX_API_KEY is set too, and not used)" if os.environ.get("OCTOPUSX_API_KEY") else ""
+    source = await _source()
+    return ok(f"key from {source}{also if source == f'the block {_BLOCK}' else ''}, {tail}")
 
 
 async def _gateway(case: Case) -> Finding:
@@ -60,6 +65,8 @@ async def _gateway(case: Case) -> Finding:
             case.usage = await client.key_usage()
         except (AuthenticationError, AccessDenied, QuotaExceeded, RateLimited) as error:
             case.refusal = error  # the gateway is there; the next check tells what it says
+        except OctopusXError as error:
+            return failed(str(error).removesuffix(f". {_NETWORK}"), _NETWORK)
     return ok(f"{address} answers")
 
 
@@ -68,23 +75,23 @@ async def _usage(case: Case) -> Finding:
         case RateLimited():
             return warning("the gateway tells no usage: it was asked too often", "Try again in 20 minutes")
         case AuthenticationError() as refusal:
-            return failed(f"the gateway does not accept the key ({refusal})", f"Save one that is valid: {_SAVE}")
+            return failed(f"the gateway does not accept the key ({refusal})", f"Save one that is valid:\n{case.save}")
         case None:
             pass
         case refusal:
-            raise refusal
+            return failed(str(refusal), "Look at the key and the wallet in the OctopusX dashboard")
     assert case.usage is not None  # noqa: S101 - for mypy
-    return of_usage(case.usage, datetime.fromtimestamp(case.clock(), UTC))
+    return of_usage(case.usage, datetime.fromtimestamp(case.clock(), UTC), case.save)
 
 
-def of_usage(usage: KeyUsage, now: datetime) -> Finding:
-    """Say whether a key may still be used."""
+def of_usage(usage: KeyUsage, now: datetime, save: str) -> Finding:
+    """Say whether a key may still be used; `save` is how to save another one."""
     spent = f"{usage.used:,.0f} units used"
     told = f"{spent}, no limit of its own" if usage.unlimited else f"{spent}, {usage.available:,.0f} left"
     if usage.models is not None:
         told += f"; for {', '.join(sorted(usage.models)) or 'no model'} only"
     if usage.expires_at is not None and usage.expires_at <= now:
-        return failed(f"the key expired at {usage.expires_at:%Y-%m-%d %H:%M} UTC", f"Make another one. {_SAVE}")
+        return failed(f"the key expired at {usage.expires_at:%Y-%m-%d %H:%M} UTC", f"Make another one:\n{save}")
     if not usage.unlimited and usage.available <= 0:
         return failed(f"the key is used up ({told})", "Raise its quota in the OctopusX dashboard")
     if usage.expires_at is not None and usage.expires_at <= now + _SOON:
@@ -98,13 +105,32 @@ def _key(credentials: OctopusXCredentials) -> str:
     return str(credentials.api_key.value.get_secret_value()).strip()
 
 
+def unreadable(what: str, error: RuntimeError) -> str:
+    """Return what is wrong with a saved block that Prefect can't load."""
+    cause = error.__cause__
+    return f"{what} can't be read ({_faults(cause) if isinstance(cause, ValidationError) else error})"
+
+
+def _faults(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+
+
 async def _source() -> str:
-    if await is_saved("octopusx-credentials", "default"):
-        also = " (OCTOPUSX_API_KEY is set too, and not used)" if os.environ.get("OCTOPUSX_API_KEY") else ""
-        return f"the block octopusx-credentials/default{also}"
-    if await is_saved("secret", "octopusx-api-key"):
-        return "the Secret octopusx-api-key"
+    """Return where the key is looked for, as `resolve_credentials` does it."""
+    for block in (_BLOCK, _SECRET):
+        if await is_saved(*block.split("/")):
+            return f"the block {block}"
     return "OCTOPUSX_API_KEY"
+
+
+async def _way(base_url: str = DEFAULT_BASE_URL) -> str:
+    """Return what saves another key where the one of today is."""
+    source = await _source()
+    if source == f"the block {_SECRET}":
+        return 'await Secret(value="...").asave("octopusx-api-key", overwrite=True)'
+    address = "" if base_url == DEFAULT_BASE_URL else f', base_url="{base_url}"'
+    block = f'await OctopusXCredentials(api_key=Secret(value="..."){address}).asave("default", overwrite=True)'
+    return block if source == f"the block {_BLOCK}" else f"{block}\nor, where flows run:\nexport OCTOPUSX_API_KEY=…"
 
 
 async def is_saved(slug: str, name: str) -> bool:

@@ -9,6 +9,10 @@ class Place:
     """A destination. What one kind of it does not have is skipped. All methods block, and remove what they wrote."""
 
     kind = "destination"
+    address: str
+    """As it begins in the messages of errors."""
+    own: str
+    """Where in it the doctor writes."""
 
     def write(self) -> Finding:
         """Write, read and remove a file."""

@@ -7,16 +7,25 @@ from fnmatch import fnmatchcase
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
-from prefect.events.schemas.automations import Automation, EventTrigger, Posture
+from prefect.events import (
+    ActionTypes,
+    Automation,
+    DoNothing,
+    EventTrigger,
+    Posture,
+    Resource,
+    ResourceSpecification,
+)
 
 from prefect_octopusx.doctor.checks import Case, Check
-from prefect_octopusx.doctor.deployments import OURS
+from prefect_octopusx.doctor.deployments import NAMES, OURS
 from prefect_octopusx.doctor.findings import Finding, failed, ok, together, warning
 
 __all__ = ["CHECKS"]
 
 _HEARTBEAT = "prefect.flow-run.heartbeat"
 _AWAY = "prefect.flow-run.AwaitingVideo"
+_ROLE = "prefect.resource.role"
 _OVERDUE = timedelta(minutes=15)
 _LATELY = timedelta(days=7)
 _MOST = 200
@@ -53,11 +62,22 @@ async def _runs(state: str, **filters: object) -> list[FlowRun]:
 
 
 async def _automation(case: Case) -> Finding:
-    """Look for what marks runs as Crashed that send no heartbeat any more, and whether it spares those that left."""
+    """Look for what acts on runs of ours that send no heartbeat any more, and whether it spares those that left."""
     del case
     async with get_client() as client:
         automations = await client.read_automations(limit=_MOST)
-    watching = [(found, trigger) for found in automations for trigger in _watches(found)]
+        ids = {flow.name: flow.id for flow in await client.read_flows(flow_filter=OURS)}
+    ours = [
+        Resource({"prefect.resource.id": f"prefect.flow.{ids.get(name)}", _ROLE: "flow", "prefect.resource.name": name})
+        for name in NAMES
+    ]
+    watching = [
+        (found, trigger)
+        for found in automations
+        if any(not isinstance(action, DoNothing) for action in _actions(found))
+        for trigger in _watches(found)
+        if _is_for(trigger, ours)
+    ]
     enabled = [(found, trigger) for found, trigger in watching if found.enabled]
     if not enabled:
         off = f" ({watching[0][0].name} is switched off)" if watching else ""
@@ -65,16 +85,30 @@ async def _automation(case: Case) -> Finding:
             f"no automation notices dead runs: a killed worker's runs stay Running for ever{off}",
             f"prefect automation resume '{watching[0][0].name}'"
             if watching
-            else "python deployments/automations.py apply (docs/observing.md)",
+            else "As docs/observing.md has it:\npython deployments/automations.py apply",
         )
     return together(map(_spares, *zip(*enabled, strict=True)), well=f"{enabled[0][0].name} notices dead runs")
+
+
+def _is_for(trigger: EventTrigger, flows: list[Resource]) -> bool:
+    """Tell whether it is for one of these flows: it is, unless it is limited to others by their names or ids."""
+    related = trigger.match_related if isinstance(trigger.match_related, list) else [trigger.match_related]
+    return all(
+        wanted.includes(flows)
+        for wanted in related
+        if isinstance(wanted, ResourceSpecification) and wanted.get(_ROLE) == ["flow"]
+    )
+
+
+def _actions(automation: Automation) -> list[ActionTypes]:
+    return [*automation.actions, *automation.actions_on_trigger, *automation.actions_on_resolve]
 
 
 def _spares(automation: Automation, trigger: EventTrigger) -> Finding:
     if any(fnmatchcase(_AWAY, expected) for expected in trigger.expect):
         return ok(automation.name)
-    mend = f"Add {_AWAY} to its expect (docs/waiting.md): prefect automation update --id {automation.id} --from-file …"
-    if any(action.type in _ENDS_RUNS for action in automation.actions):
+    mend = f"Add {_AWAY} to its expect (docs/waiting.md):\nprefect automation update --id {automation.id} --from-file …"
+    if any(action.type in _ENDS_RUNS for action in _actions(automation)):
         return failed(f"the automation {automation.name} ends runs that are away until their next look", mend)
     return warning(f"the automation {automation.name} takes runs for dead that are away until their next look", mend)
 

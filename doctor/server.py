@@ -10,6 +10,7 @@ import httpx
 import prefect
 from packaging.version import Version
 from prefect import get_client
+from prefect.client.base import ServerType
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 
@@ -29,7 +30,11 @@ _FRESH = 600.0  # seconds in which a server writes to its database
 _SQLITE = (
     "Prefect keeps its data in SQLite, which is for one person: it stalls for a minute where several runs start at once"
 )
-_POSTGRES = "prefect config set PREFECT_SERVER_DATABASE_CONNECTION_URL=postgresql+asyncpg://… where the server runs"
+_POSTGRES = "Where the server runs:\nexport PREFECT_SERVER_DATABASE_CONNECTION_URL=postgresql+asyncpg://…"
+_URL = "export PREFECT_API_URL=http://127.0.0.1:4200/api"  # `prefect config set` does nothing where it is exported
+_UPGRADE = (  # with the bounds of pyproject.toml
+    "Where the server runs:\npip install --upgrade 'prefect>={},<4' 'fastapi<0.151' 'sqlalchemy>=2.0,<2.1'"
+)
 
 
 async def _api(case: Case) -> Finding:
@@ -38,30 +43,49 @@ async def _api(case: Case) -> Finding:
         async with get_client() as client:
             if trouble := await client.api_healthcheck():
                 raise trouble
+            if client.server_type is ServerType.CLOUD:
+                return ok(f"{redact_url(url or '')} is Prefect Cloud")
             version = Version(await client.api_version())
             case.server_settings = await _settings()
     except (httpx.HTTPError, PrefectException, OSError, RuntimeError, ValueError) as error:
-        whose = (
-            f"Prefect's API at {redact_url(url)}" if url else "Prefect's temporary server (PREFECT_API_URL is not set)"
-        )
-        return failed(
-            f"{whose} does not answer ({type(error).__name__}: {error})",
-            "prefect server start, or prefect config set PREFECT_API_URL=…; for Prefect Cloud: prefect cloud login",
-        )
-    ours = Version(prefect.__version__)
-    told = f"{redact_url(url or '')} has Prefect {version}, this machine {ours}"
+        return _silent(error, url)
     if url is None:
         return warning(
             "PREFECT_API_URL is not set: each run starts a temporary server, slowly, and nobody sees what it did",
-            "prefect server start, then prefect config set PREFECT_API_URL=http://127.0.0.1:4200/api",
+            f"prefect server start\n{_URL}",
         )
+    return _of_version(version, url)
+
+
+def _of_version(version: Version, url: str) -> Finding:
+    ours = Version(prefect.__version__)
+    told = f"{redact_url(url)} has Prefect {version}, this machine {ours}"
     if version.major != ours.major:
-        return failed(f"{told}: they can't work together", f"pip install 'prefect=={version.major}.*' here, or there")
+        return failed(
+            f"{told}: they can't work together",
+            f"Take a server of Prefect {ours.major}, or a release of this package for Prefect {version.major}",
+        )
     if version < _OLDEST:
-        return warning(f"{told}: tested from {_OLDEST} on", "pip install --upgrade prefect where the server runs")
+        return warning(f"{told}: tested from {_OLDEST} on", _UPGRADE.format(_OLDEST))
     if (version.major, version.minor) < (ours.major, ours.minor):
-        return warning(f"{told}: a server should be no older", "pip install --upgrade prefect where the server runs")
+        return warning(f"{told}: a server should be no older", _UPGRADE.format(ours))
     return ok(told)
+
+
+def _silent(error: Exception, url: str | None) -> Finding:
+    """Say why Prefect's API can't be asked."""
+    whose = f"Prefect's API at {redact_url(url)}" if url else "Prefect's temporary server (PREFECT_API_URL is not set)"
+    status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
+    if status in {401, 403}:
+        return failed(
+            f"{whose} refuses this machine (HTTP {status})",
+            "Name and password of your own server, or a key of Prefect Cloud, where flows run:\n"
+            "export PREFECT_API_AUTH_STRING=NAME:PASSWORD\nexport PREFECT_API_KEY=…",
+        )
+    told = f"{whose} does not answer ({type(error).__name__}: {error})"
+    if url and (status == httpx.codes.NOT_FOUND or isinstance(error, ValueError)):  # a page, not an API
+        return failed(told, f"The URL ends with /api:\n{_URL}")
+    return failed(told, f"prefect server start\n{_URL}\nFor Prefect Cloud:\nprefect cloud login")
 
 
 async def _settings() -> dict[str, Any] | None:
@@ -107,8 +131,9 @@ async def _leases(case: Case) -> Finding:
         return ok("leases of slots are in the server's memory, which matters with limits only, and there are none")
     return warning(
         "leases of slots are in the server's memory: after a restart, slots of limits may stay taken for ever",
-        "export PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=prefect.server.concurrency.lease_storage.filesystem "
-        "where the server runs. To give slots back: prefect gcl update NAME --active-slots 0",
+        "Where the server runs:\n"
+        "export PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=prefect.server.concurrency.lease_storage.filesystem\n"
+        "To give slots back:\nprefect gcl update NAME --active-slots 0",
     )
 
 

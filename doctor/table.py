@@ -2,7 +2,7 @@
 
 from itertools import groupby
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +13,7 @@ __all__ = ["show"]
 _TITLES = {"octopusx": "OctopusX", "destination": "Destination", "prefect": "Prefect", "machine": "This machine"}
 _STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bold red", Verdict.SKIPPED: "dim"}
 _WIDTH = 120
+_VERDICT_WIDTH = 9
 
 
 def show(diagnosis: Diagnosis, console: Console | None = None) -> None:
@@ -32,22 +33,22 @@ def show(diagnosis: Diagnosis, console: Console | None = None) -> None:
 
 
 def _print(diagnosis: Diagnosis, console: Console) -> None:
+    name_width = max(len(check.name) for check in diagnosis.checks)
     for group, results in groupby(diagnosis.checks, key=lambda check: check.group):
-        table = Table.grid(padding=(0, 2))
-        table.add_column(width=9)
-        table.add_column(width=max(len(check.name) for check in diagnosis.checks))
-        table.add_column(overflow="fold")
+        console.print(Text(_TITLES[group], "bold"))
         for check in _without_skipped(list(results)):
-            table.add_row(Text(f"  {check.verdict}", _STYLES[check.verdict]), check.name, _told(check))
-        console.print(Text(_TITLES[group], "bold"), table, Text())
+            row = Table.grid(padding=(0, 2))
+            row.add_column(width=_VERDICT_WIDTH)
+            row.add_column(width=name_width)
+            row.add_column(overflow="fold")
+            found = Text(check.found, "dim" if check.verdict is Verdict.SKIPPED else "")
+            row.add_row(Text(f"  {check.verdict}", _STYLES[check.verdict]), check.name, found)
+            console.print(row)
+            for line in check.mend.splitlines():  # each whole on its line, so that a command can be copied
+                indent = " " * (_VERDICT_WIDTH + 2 + name_width + 2)
+                console.print(Text(f"{indent}→ {line}", "dim"), soft_wrap=True)
+        console.print()
     console.print(Text(_summary(diagnosis)))
-
-
-def _told(check: CheckResult) -> Group:
-    lines = [Text(check.found, "dim" if check.verdict is Verdict.SKIPPED else "")]
-    if check.mend:
-        lines.append(Text("\n".join(f"→ {line}" for line in check.mend.splitlines()), "dim"))
-    return Group(*lines)
 
 
 def _without_skipped(results: list[CheckResult]) -> list[CheckResult]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from prefect import get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.client.schemas.filters import FlowRunFilter
 
 from prefect_octopusx.blocks import Destination, LocalDestination
@@ -14,7 +15,7 @@ from prefect_octopusx.doctor import CheckResult, diagnose
 from prefect_octopusx.sandbox import Sandbox
 from tests.storage.conftest import bucket, proxy, session
 
-__all__ = ["Look", "bucket", "proxy", "session"]
+__all__ = ["Look", "bucket", "proxy", "session", "spoil"]
 
 Look = Callable[..., Awaitable[CheckResult]]
 
@@ -48,6 +49,16 @@ def look(surroundings: Sandbox, tmp_path: Path) -> Look:  # noqa: ARG001 - they 
         return (await diagnose(place, only=[name], clock=lambda: time.time() + later, **options)).of(name)
 
     return diagnosed
+
+
+async def spoil(slug: str, data: dict[str, Any]) -> None:
+    """Put into the saved block `default` what its class does not accept, as an older version might have done."""
+    async with get_client() as client:
+        document = await client.read_block_document_by_name("default", slug)
+        await client.update_block_document(
+            document.id,
+            BlockDocumentUpdate(block_schema_id=document.block_schema_id, data=data, merge_existing_data=True),
+        )
 
 
 async def _clear() -> None:

@@ -1,5 +1,6 @@
 """A bucket, and what is wrong with it."""
 
+import threading
 import time
 from typing import Any
 
@@ -11,7 +12,7 @@ from prefect_octopusx.blocks import OctopusXCredentials, S3Destination
 from prefect_octopusx.doctor import Verdict, diagnose
 from prefect_octopusx.doctor.bucket import Bucket
 from prefect_octopusx.storage import submit
-from tests.doctor.conftest import Look
+from tests.doctor.conftest import Look, spoil
 from tests.storage.conftest import Bucket as Made
 from tests.storage.conftest import Fault, Proxy
 
@@ -62,6 +63,40 @@ async def test_a_right_that_is_missing_is_named(bucket: Made, proxy: Proxy) -> N
     diagnosis = await diagnose(at(bucket, endpoint_url=proxy.endpoint), only=["destination-write"])
     assert "DeleteObject" in diagnosis.of("destination-write").found
     assert "s3:DeleteObject" in diagnosis.of("destination-write").mend
+
+
+@pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+async def test_a_storage_class_that_archives_is_no_fault(bucket: Made, storage_class: str) -> None:
+    diagnosis = await diagnose(at(bucket, storage_class=storage_class), only=["bucket-multipart"])
+    assert diagnosis.of("destination-write").verdict is Verdict.OK
+    assert diagnosis.of("bucket-multipart").verdict is Verdict.OK
+
+
+@pytest.mark.parametrize("check", ["destination-write", "bucket-checksums", "bucket-listing"])
+async def test_an_object_whose_put_lost_its_answer_is_removed(bucket: Made, proxy: Proxy, check: str) -> None:
+    name = check.rpartition("-")[2]
+    take = proxy.take
+
+    def lose(line: str, headers: dict[str, str]) -> Fault | None:
+        fault = take(line, headers)
+        return Fault("") if line.startswith("PUT ") and line.partition("?")[0].endswith(f"/{name}") else fault
+
+    proxy.take = lose  # type: ignore[method-assign]
+    found = (await diagnose(at(bucket, endpoint_url=proxy.endpoint), only=[check])).of(check)
+    assert (found.verdict, "the connection broke" in found.found) == (Verdict.FAILED, True), found
+    assert found.mend == "Trying again may help."
+    assert bucket.objects() == []
+
+
+async def test_what_ends_after_its_time_is_removed_and_told(bucket: Made, proxy: Proxy) -> None:
+    held = threading.Event()
+    proxy.faults = [Fault("/write", hold=held)]  # its first request, the put
+    threading.Timer(1.5, held.set).start()
+    diagnosis = await diagnose(at(bucket, endpoint_url=proxy.endpoint), only=["destination-write"], timeout=0.7)
+    found = diagnosis.of("destination-write").found
+    assert f"no end within 0.7 s; it may have left something in s3://{bucket.name}/clips/.doctor/" in found
+    assert any(line.startswith("DELETE ") for line in proxy.lines)
+    assert bucket.objects() == []
 
 
 async def test_a_store_that_refuses_conditions_fails(bucket: Made, proxy: Proxy) -> None:
@@ -148,6 +183,19 @@ async def test_the_saved_block_is_what_flows_use(look: Look, bucket: Made) -> No
         await S3Destination.adelete("default")
     assert found.found == f"s3://{bucket.name}/clips (the block s3-destination/default)"
     assert again.found == found.found
+
+
+@pytest.mark.parametrize("asked_for", [None, "s3-destination/default"])
+async def test_a_block_that_cannot_be_read_is_named(look: Look, bucket: Made, asked_for: str | None) -> None:
+    del look
+    await at(bucket).asave("default", overwrite=True)
+    try:
+        await spoil("s3-destination", {"bucket": "x"})
+        found = (await diagnose(asked_for, only=["destination"])).of("destination")
+    finally:
+        await S3Destination.adelete("default")
+    assert found.found.startswith("the block s3-destination/default can't be read (bucket: ")
+    assert found.mend.splitlines()[-1] == 'await S3Destination(...).asave("default", overwrite=True)'
 
 
 async def test_a_block_that_is_not_saved_fails(look: Look) -> None:

@@ -28,6 +28,14 @@ async def test_a_folder_that_is_a_file_fails(tmp_path: Path) -> None:
     assert write.mend == "Move it away, or choose another folder."
 
 
+async def test_a_full_stop_in_a_path_ends_no_sentence(tmp_path: Path) -> None:
+    folder = tmp_path / "Dr. Who" / "videos"
+    folder.parent.mkdir()
+    folder.write_text("not a folder")
+    write = (await diagnose(LocalDestination(folder=folder), only=CHECKS)).of("destination-write")
+    assert (write.found.startswith(str(folder)), write.mend) == (True, "Move it away, or choose another folder.")
+
+
 async def test_a_file_system_where_links_overwrite_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.link", shutil.copyfile)
     diagnosis = await diagnose(LocalDestination(folder=tmp_path), only=CHECKS)

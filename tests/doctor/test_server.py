@@ -8,13 +8,20 @@ from pathlib import Path
 
 import pytest
 from prefect import get_client
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLOUD_API_URL,
+    PREFECT_HOME,
+    PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+    temporary_settings,
+)
 
 from prefect_octopusx.blocks import LocalDestination
 from prefect_octopusx.doctor import CheckResult, Verdict, diagnose
 from prefect_octopusx.doctor.checks import Case, Check, examine
 from prefect_octopusx.doctor.findings import Finding, ok
 from tests.doctor.conftest import Look
+from tests.postgres import programs
 
 NOWHERE = "http://127.0.0.1:9/api"
 
@@ -50,7 +57,8 @@ def claiming() -> Iterator[tuple[dict[str, str], str]]:
         def do_GET(self) -> None:
             asked = self.path.rpartition("/")[2]
             body = told.get(asked, "true").encode()
-            self.send_response(404 if asked == "settings" and "settings" not in told else 200)
+            missing = asked not in told and asked != "health"
+            self.send_response(int(told.get("status") or (404 if missing else 200)))
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -83,6 +91,47 @@ async def test_the_servers_version_is_held_against_ours(
     answers["version"] = f'"{version}"'
     found = await look_at(url)
     assert (found.verdict, told in found.found) == (verdict, True)
+    if verdict is Verdict.WARNING:
+        assert found.mend.endswith("pip install --upgrade 'prefect>=3.8.4,<4' 'fastapi<0.151' 'sqlalchemy>=2.0,<2.1'")
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "mend"),
+    [
+        (401, "refuses this machine (HTTP 401)", "export PREFECT_API_AUTH_STRING=NAME:PASSWORD"),
+        (403, "refuses this machine (HTTP 403)", "export PREFECT_API_KEY=…"),
+        (404, "does not answer", "The URL ends with /api:"),
+    ],
+)
+async def test_a_server_that_refuses_is_not_away(
+    claiming: tuple[dict[str, str], str], status: int, told: str, mend: str
+) -> None:
+    answers, url = claiming
+    answers["status"] = str(status)
+    found = await look_at(url)
+    assert (found.verdict, told in found.found, mend in found.mend.splitlines()) == (Verdict.FAILED, True, True)
+    assert "prefect server start" not in found.mend
+
+
+async def test_an_address_without_api_is_told(prefect_api: str) -> None:
+    """There the server has its pages, and says that all is well."""
+    found = await look_at(prefect_api.removesuffix("/api"))
+    assert (found.verdict, "The URL ends with /api:" in found.mend) == (Verdict.FAILED, True)
+
+
+async def test_prefect_cloud_is_not_asked_for_its_version(claiming: tuple[dict[str, str], str]) -> None:
+    answers, url = claiming
+    del answers["version"]
+    with temporary_settings({PREFECT_CLOUD_API_URL: url}):
+        found = await look_at(f"{url}/accounts/a/workspaces/w")
+    assert (found.verdict, found.found) == (Verdict.OK, f"{url}/accounts/a/workspaces/w is Prefect Cloud")
+
+
+async def test_without_any_server_it_is_told_what_to_set() -> None:
+    with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}, restore_defaults={PREFECT_API_URL}):
+        found = (await diagnose(only=["prefect-api"])).of("prefect-api")
+    assert (found.verdict, "PREFECT_API_URL is not set" in found.found) == (Verdict.FAILED, True)
+    assert "export PREFECT_API_URL=http://127.0.0.1:4200/api" in found.mend.splitlines()
 
 
 async def test_a_server_that_tells_nothing_of_itself_is_no_fault(claiming: tuple[dict[str, str], str]) -> None:
@@ -121,7 +170,7 @@ async def test_leases_in_files_outlive_a_restart(claiming: tuple[dict[str, str],
 
 async def test_another_database_is_not_taken_for_sqlite(look: Look) -> None:
     found = await look("prefect-database")
-    assert found.verdict in {Verdict.SKIPPED, Verdict.WARNING}  # a server on SQLite, where there is no PostgreSQL
+    assert found.verdict is (Verdict.SKIPPED if programs() else Verdict.WARNING)  # what the tests' server has
 
 
 async def test_a_clock_that_differs_from_prefects_is_told(look: Look) -> None:
