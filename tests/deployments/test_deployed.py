@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,11 +15,13 @@ import yaml
 from jsonschema import Draft202012Validator
 from prefect import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import load_flow_from_entrypoint
 
 from prefect_octopusx.sandbox import Sandbox
-from tests.deployments.scripts import FILE, ROOT
+from tests.deployments.scripts import FILE, ROOT, serve
 from tests.flows.deployed import Deployed, Left
 
 WRITTEN = {one["name"]: one for one in yaml.safe_load(FILE.read_text("utf-8"))["deployments"]}
@@ -69,8 +72,7 @@ def test_all_deployments_are_there(deployed: dict[str, DeploymentResponse]) -> N
 @pytest.mark.parametrize("name", WRITTEN)
 def test_the_server_has_what_the_file_has(name: str, deployed: dict[str, DeploymentResponse]) -> None:
     found, written = deployed[name], WRITTEN[name]
-    (schedule,) = found.schedules
-    assert schedule.active is False
+    assert [schedule.active for schedule in found.schedules] == [False for _ in written.get("schedules", ())]
     assert found.paused is False
     assert found.global_concurrency_limit is not None
     assert found.concurrency_options is not None
@@ -86,14 +88,14 @@ def test_the_server_has_what_the_file_has(name: str, deployed: dict[str, Deploym
 @pytest.mark.parametrize("name", WRITTEN)
 def test_its_parameters_are_of_the_flow(name: str, deployed: dict[str, DeploymentResponse]) -> None:
     found = deployed[name]
-    assert found.parameters == WRITTEN[name]["parameters"]
+    assert found.parameters == WRITTEN[name].get("parameters", {})
     assert found.enforce_parameter_schema
     assert found.parameters.keys() <= found.parameter_openapi_schema["properties"].keys()
     Draft202012Validator(found.parameter_openapi_schema).validate(found.parameters)
     load_flow_from_entrypoint(found.entrypoint).validate_parameters(found.parameters)
 
 
-async def run_of(deployment: DeploymentResponse, **parameters: Any) -> Deployed:  # noqa: ANN401
+async def run_of(deployment: DeploymentResponse, /, **parameters: Any) -> Deployed:  # noqa: ANN401
     async with get_client() as client:
         run = await client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
     return Deployed(load_flow_from_entrypoint(deployment.entrypoint), run.id)
@@ -127,3 +129,47 @@ async def test_the_off_peak_run_leaves_and_comes_back(
                 await run.start()
     assert [item.key for item in surroundings.objects.all() if item.key.endswith(".mp4")]
     assert len(sandbox.ledger) == 1
+
+
+async def test_a_batch_is_made_by_runs_of_chunk(
+    deployed: dict[str, DeploymentResponse],
+    surroundings: Any,  # noqa: ANN401 - a bucket of boto3
+    sandbox: Sandbox,
+) -> None:
+    """As the file's own comment suggests, with the file's own destination."""
+    hurry = {"poll_interval": 0.1, "requests_per_minute": 6000}
+    batch = await run_of(deployed["batch"], deployment="generate-videos/chunk", chunk_size=3, **hurry)
+    await batch.leave()
+    assert sandbox.ledger == []
+    ours = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[batch.id]))
+    async with get_client() as client:
+        chunks = await client.read_flow_runs(flow_run_filter=ours)
+    assert [run.deployment_id for run in chunks] == [deployed["chunk"].id] * 2
+    for run in chunks:
+        await Deployed(batch.flow, run.id).start()
+    await batch.bring_forward()
+    assert (await batch.start()).stored == 5
+    stored = [item.key for item in surroundings.objects.all() if item.key.endswith(".mp4")]
+    assert len(stored) == len(sandbox.ledger) == 5
+
+
+def refused(*arguments: str) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        serve.main(arguments)
+    return str(stopped.value)
+
+
+@pytest.mark.usefixtures("deployed")
+def test_serve_refuses_what_is_in_a_work_pool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    served: list[RunnerDeployment] = []
+    monkeypatch.setattr("prefect.serve", lambda *given, **_: served.extend(given))  # would serve for ever
+    told = refused("calendar", "collector").splitlines()
+    assert [line.rpartition(": ")[2] for line in told] == [
+        "prefect deployment delete generate-due-videos/calendar",
+        "prefect deployment delete collect-videos/collector",
+    ]
+    assert served == []
+    others = tmp_path / "prefect.yaml"
+    others.write_text(FILE.read_text("utf-8").replace("name: calendar", "name: calendar-here"))
+    serve.main(["calendar-here", "--prefect-file", str(others)])
+    assert [deployment.name for deployment in served] == ["calendar-here"]
