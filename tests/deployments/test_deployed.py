@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,17 +24,21 @@ from prefect.flows import load_flow_from_entrypoint
 
 from prefect_octopusx.sandbox import Sandbox
 from tests.deployments.scripts import FILE, ROOT, serve
+from tests.docs.pages import blocks, section, text
 from tests.flows.deployed import Deployed, Left
 
 WRITTEN = {one["name"]: one for one in yaml.safe_load(FILE.read_text("utf-8"))["deployments"]}
+COMMANDS = re.findall(r"^(?!export).+", blocks(section(text("README.md"), "On a schedule"), "bash")[0], re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def deployed(prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, DeploymentResponse]:
-    """Deploy all, as the file's first lines say; give what the server has then, by name."""
+    """Deploy all, as the README says; give what the server has then, by name."""
+    (line,) = (line for line in COMMANDS if line.startswith("prefect deploy "))
+    command = shlex.split(line.removeprefix("prefect").replace("deployments/prefect.yaml", shlex.quote(str(FILE))))
+    assert "prefect work-pool create videos --type process" in COMMANDS
     with get_client(sync_client=True) as client:
         client.request("POST", "/work_pools/", json=WorkPoolCreate(name="videos", type="process").model_dump())
-    command = ["deploy", "--all", "--no-prompt", "--prefect-file", str(FILE)]
     ran = subprocess.run(
         [sys.executable, "-m", "prefect", *command],
         cwd=tmp_path_factory.mktemp("elsewhere"),
@@ -65,7 +71,8 @@ def surroundings(sandbox: Sandbox, s3_url: str, monkeypatch: pytest.MonkeyPatch)
     bucket.meta.client.close()
 
 
-def test_all_deployments_are_there(deployed: dict[str, DeploymentResponse]) -> None:
+def test_five_commands_deploy_all(deployed: dict[str, DeploymentResponse]) -> None:
+    assert len(COMMANDS) == 5
     assert set(deployed) == set(WRITTEN)
 
 
