@@ -70,7 +70,7 @@ def test_a_misspelt_key_is_noticed_at_every_level(where: str, content: dict[str,
     assert unread(content) == [where]
 
 
-@pytest.mark.parametrize("where", [where for where in MISSPELT if "job_variable" not in where])
+@pytest.mark.parametrize("where", MISSPELT)
 def test_serve_refuses_a_misspelt_key(where: str, content: dict[str, Any], tmp_path: Path) -> None:
     MISSPELT[where](content)
     file = tmp_path / "prefect.yaml"
@@ -147,3 +147,42 @@ def test_serve_takes_names_and_says_which_there_are() -> None:
     assert ran.returncode == 1
     assert "has no deployment kalender. It has: daily-video, calendar, batch, chunk, off-peak, collector" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+FLOW = "prefect_octopusx.flows.generate_video.generate_video"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (None, "can't be read: No such file"),
+        ("", "has no deployments"),
+        ("name: octopusx", "has no deployments"),
+        ("deployments: []", "has no deployments"),
+        ("deployments: [calendar]", "has no deployments"),
+        ("- deployments", "where keys and values should be"),
+        ("deployments: [", "is no YAML: .*line 1"),
+        ("deployments: [{name: one}]", "one: it has no entrypoint"),
+        ("deployments: [{name: one, entrypoint: FLOWe}]", "one: entrypoint: .*generate_videoe is no flow"),
+        ("deployments: [{name: one, entrypoint: no.flow}]", "one: entrypoint: no.flow is no flow: No module named"),
+        ("deployments: [{name: one, entrypoint: FLOW, work_pool: two}]", "one: work_pool: 'two' is there"),
+        ("deployments: [{name: one, entrypoint: FLOW, schedules: [{interval: x}]}]", "one: .*seconds"),
+        ("deployments: [{name: one}, {name: two}]", "one: it has no entrypoint\n.*two: it has no entrypoint"),
+    ],
+)
+def test_serve_says_what_is_wrong_with_a_file(written: str | None, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "prefect.yaml"
+    if written is not None:
+        file.write_text(written.replace("FLOW", FLOW))
+    with pytest.raises(SystemExit) as stopped:
+        serve.main(["--prefect-file", str(file)])
+    assert re.search(f"{file}.*{told}", str(stopped.value), re.DOTALL)
+
+
+def test_serve_takes_a_file_of_prefect_init(tmp_path: Path) -> None:
+    file = tmp_path / "prefect.yaml"
+    top = "name: octopusx\nprefect-version: 3.8.8\nbuild: null\npush: null\npull: null\n"
+    file.write_text(
+        top + "deployments: [{name: one, entrypoint: FLOW, work_pool: {name: videos}}]".replace("FLOW", FLOW)
+    )
+    assert [deployment.name for deployment in serve.served(file)] == ["one"]
