@@ -1,40 +1,29 @@
 """Blocking calls that hold nothing up: a bucket may never answer."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextvars import copy_context
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
+
+from prefect_octopusx.storage.threads import PlainThreads
 
 __all__ = ["SpareThreads", "in_spare_loop"]
 
 T = TypeVar("T")
 
 
-class SpareThreads(ThreadPoolExecutor):
-    """A thread a call, for which the interpreter does not wait at its end, as it does for those of the usual pool."""
+class SpareThreads(PlainThreads):
+    """A thread a call, for which the interpreter does not wait at its end."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self._calls: list[Future[Any]] = []
 
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:  # noqa: ANN401
         """Start a call at once."""
-        future: Future[T] = Future()
-        future.set_running_or_notify_cancel()  # as in the usual pool: what has begun can't be cancelled
-
-        def run() -> None:
-            try:
-                value = function(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - whoever waits gets it
-                future.set_exception(error)
-            else:
-                future.set_result(value)
-
-        self._calls.append(future)
-        threading.Thread(target=copy_context().run, args=(run,), name="doctor", daemon=True).start()
-        return future
+        call = super().submit(function, *args, **kwargs)
+        self._calls.append(call)
+        return call
 
     async def run(self, function: Callable[[], T]) -> T:
         """Return what `function` returns. When the waiting is cancelled, the call goes on."""

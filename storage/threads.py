@@ -9,7 +9,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 
-__all__ = ["in_own_loop", "in_thread", "to_the_end"]
+__all__ = ["PlainThreads", "in_own_loop", "in_thread", "to_the_end"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -50,14 +50,23 @@ def in_own_loop(work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
 
 
 async def _in_plain_threads(work: Coroutine[Any, Any, T]) -> T:
-    asyncio.get_running_loop().set_default_executor(_PlainThreads())
+    asyncio.get_running_loop().set_default_executor(PlainThreads())
     return await work
 
 
-class _PlainThreads(ThreadPoolExecutor):
-    """A thread a call. The usual pool takes no calls any more once the main thread has ended."""
+class PlainThreads(ThreadPoolExecutor):
+    """A thread a call. The usual pool takes no calls any more once the main thread has ended.
+
+    Args:
+        daemon: Whether the interpreter ends without waiting for them.
+    """
+
+    def __init__(self, *, daemon: bool = False) -> None:
+        super().__init__()
+        self._daemon = daemon
 
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:  # noqa: ANN401
+        """Start a call at once."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # as in the usual pool: what has begun can't be cancelled
 
@@ -69,7 +78,7 @@ class _PlainThreads(ThreadPoolExecutor):
             else:
                 future.set_result(value)
 
-        threading.Thread(target=run).start()
+        threading.Thread(target=copy_context().run, args=(run,), daemon=self._daemon).start()
         return future
 
 
