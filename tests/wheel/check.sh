@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT INT TERM
 
 "$root/.venv/bin/python" -m build --wheel --outdir "$work/dist" "$root" >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
 "${PYTHON:-python3}" -m venv "$work/venv"
-pip="$work/venv/bin/python -m pip install --quiet --disable-pip-version-check"
+pip="$work/venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check"
 wheel=$(echo "$work"/dist/*.whl)
 
 echo "Installing $(basename "$wheel") with pip alone ..."
