@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # A real S3 server for some tests, in an environment of its own. It runs on Linux only; elsewhere they are skipped.
 SWIFT := $(if $(filter Linux,$(shell uname)),$(VENV)/.swift-ready)
-LAYERS := api batches blocks doctor flows sandbox storage tasks
+LAYERS := api batches blocks cli doctor flows sandbox storage tasks
 # Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
 CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 
