@@ -50,6 +50,7 @@ class Maker:
         self._leaves = leaves
         self._logger = logger
         self._stop = Stop()
+        self._make_video = make_video.with_options(asset_deps=[options.made_from] if options.made_from else None)
 
     async def make(self, video: PlannedVideo) -> Made:
         """Make one video, if there is anything to do; it never raises because of that one."""
@@ -108,7 +109,7 @@ class Maker:
     async def _made(self, video: PlannedVideo, *, wait: bool) -> VideoRecord | Exception:
         options = self._options
         consents = video.may_pay  # what was in the making when the guards were asked may have failed since
-        state: State[VideoRecord] = await make_video(  # type: ignore[misc] # Prefect's overloads forget that it is async
+        state: State[VideoRecord] = await self._make_video(  # type: ignore[misc] # Prefect's overloads forget that it is async
             video.item.request,
             name=video.item.name,
             batch=self._batch,

@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import arun_deployment
+from prefect.runtime import flow_run
 
 from prefect_octopusx.batches import VideoItem
 from prefect_octopusx.blocks import Destination, OctopusXCredentials
@@ -27,9 +28,10 @@ from prefect_octopusx.flows.options import BatchOptions
 from prefect_octopusx.tasks.runs import flow_run_attempt, flow_run_id
 from prefect_octopusx.tasks.steps import Logger
 
-__all__ = ["ChunkRun", "Chunks"]
+__all__ = ["ChunkRun", "Chunks", "made_from_of_this_chunk"]
 
 _TAG = "octopusx-chunk"
+_MADE_FROM = "octopusx-made-from:"  # a tag, since a chunk is given requests and no manifest
 _MOST_BYTES = 384 * 1024  # of the requests in a run's parameters; Prefect takes 512 KiB in all
 _PAGE = 200  # runs or artifacts in one answer of Prefect's
 _OVER = [StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED]
@@ -89,6 +91,7 @@ class Chunks:
         self._credentials = credentials
         self._options = options
         self._deployment = str(options.deployment)
+        self._made_from = [f"{_MADE_FROM}{options.made_from}"] if options.made_from else []
         self._logger = logger
 
     async def check(self, items: Sequence[VideoItem]) -> None:
@@ -116,7 +119,7 @@ class Chunks:
                 self._deployment,
                 parameters=self._parameters(chunk, name=name),
                 flow_run_name=name,
-                tags=[_TAG],
+                tags=[_TAG, *self._made_from],
                 idempotency_key=f"{self._prefix}{number}-{n}",
                 timeout=0,
             )
@@ -203,6 +206,11 @@ class Chunks:
         key = run.idempotency_key or ""
         number = key.removeprefix(self._prefix).partition("-")[0] if key.startswith(self._prefix) else "0"
         return ChunkRun(run, tuple(run.parameters.get("requests") or ()), int(number))
+
+
+def made_from_of_this_chunk() -> str | None:
+    """Return what the videos of the batch around this chunk depend on, if this flow run is a chunk."""
+    return next((tag.removeprefix(_MADE_FROM) for tag in flow_run.tags if tag.startswith(_MADE_FROM)), None)
 
 
 def _split(items: Sequence[VideoItem], size: int) -> Iterator[list[VideoItem]]:

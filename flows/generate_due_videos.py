@@ -34,6 +34,7 @@ from prefect_octopusx.flows.options import (
     Transfers,
 )
 from prefect_octopusx.storage import LEASE, OnUncertain, RecordState
+from prefect_octopusx.tasks.assets import asset_key
 from prefect_octopusx.tasks.runs import came_back, completed
 
 __all__ = ["generate_due_videos"]
@@ -158,6 +159,7 @@ async def generate_due_videos(
             wait=wait,
             deployment=deployment,
             chunk_size=chunk_size,
+            made_from=asset_key(manifest),
         ),
     )
     return completed(result, result.summary(), name=result.state_name)

@@ -11,6 +11,7 @@ from prefect_octopusx.api import VideoRequest
 from prefect_octopusx.batches import BatchResult, VideoItem, named_items
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination
 from prefect_octopusx.flows.batch_run import run_batch
+from prefect_octopusx.flows.chunks import made_from_of_this_chunk
 from prefect_octopusx.flows.manifests import Location, Timezone, batch_name, load_manifest, scheduled_in
 from prefect_octopusx.flows.options import (
     BatchOptions,
@@ -25,6 +26,7 @@ from prefect_octopusx.flows.options import (
     Transfers,
 )
 from prefect_octopusx.storage import LEASE, OnUncertain
+from prefect_octopusx.tasks.assets import asset_key
 from prefect_octopusx.tasks.runs import completed
 
 __all__ = ["generate_videos"]
@@ -144,6 +146,7 @@ async def generate_videos(
             wait=wait,
             deployment=deployment,
             chunk_size=chunk_size,
+            made_from=asset_key(manifest) if manifest else made_from_of_this_chunk(),
         ),
     )
     return completed(result, result.summary(), name=result.state_name)

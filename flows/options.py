@@ -52,3 +52,5 @@ class BatchOptions:
     wait: BatchWait = "auto"
     deployment: str | None = None
     chunk_size: int = 50
+    made_from: str | None = None
+    """The key of the asset that the videos depend on, beside their pictures: the manifest."""

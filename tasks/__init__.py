@@ -1,6 +1,7 @@
 """Prefect tasks with native retries, one step of a video's way each."""
 
 from prefect_octopusx.tasks.adopt_task import adopt_task
+from prefect_octopusx.tasks.assets import video_asset
 from prefect_octopusx.tasks.batch import Batch
 from prefect_octopusx.tasks.create_video import create_video
 from prefect_octopusx.tasks.download_video import download_video
@@ -30,4 +31,5 @@ __all__ = [
     "query_video",
     "download_video",
     "upload_video",
+    "video_asset",
 ]

@@ -15,6 +15,7 @@ from prefect.logging import get_logger
 
 from prefect_octopusx.blocks import Destination, resolve_destination
 from prefect_octopusx.storage import Entry, Mark, RecordState, VideoRecord, VideoStore, VideoWriter
+from prefect_octopusx.tasks.assets import tell_materialized
 
 __all__ = ["open_store"]
 
@@ -47,7 +48,10 @@ async def open_store(destination: Destination | None) -> VideoStore:
 
 
 def _tell(record: VideoRecord, uri: str) -> None:
-    """Emit the event `octopusx.video.STATE`. Prefect sends it in the background; trouble is logged, never raised."""
+    """Emit the event `octopusx.video.STATE`, and for a stored video that of its asset.
+
+    Prefect sends them in the background; trouble is logged, never raised.
+    """
     now = datetime.now(UTC)
     try:
         emit_event(
@@ -65,6 +69,8 @@ def _tell(record: VideoRecord, uri: str) -> None:
             # A claim comes to a state once. Where a store lets two runs write that at once, Prefect takes one.
             id=uuid5(NAMESPACE_URL, f"{uri} {record.claim} {record.state}"),
         )
+        if record.state is RecordState.COMPLETED:
+            tell_materialized(record)
     except Exception as trouble:  # noqa: BLE001 - a paid video does not fail because nobody can be told of it
         get_logger("octopusx").warning("%s: could not tell that it is %s: %s", record.name, record.state, trouble)
 

@@ -80,7 +80,7 @@ PUBLIC = {
     "VideoStore VideoWriter adopt check_name complete current fail failure foresee pending_videos read_location "
     "save settle_if_dead submit transfer uncertain",
     tasks: "Batch PendingVideo adopt_task create_video download_video find_pending make_video plan_videos query_video "
-    "read_manifest_file save_video upload_video wait_for_video",
+    "read_manifest_file save_video upload_video video_asset wait_for_video",
     flows: "CollectedVideo adopt_video collect_videos generate_due_videos generate_video generate_videos "
     "redrive_videos",
     doctor: "CheckResult Diagnosis Verdict diagnose",

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from prefect_octopusx.flows import generate_video, generate_videos
 from prefect_octopusx.sandbox import Fault
 from tests.flows.deployed import Deployed, Studio
 from tests.flows.launches import Launch, again
+from tests.tasks.told import Told
 
 pytestmark = [
     pytest.mark.usefixtures("prefect_api", "retries_at_once"),
@@ -44,6 +46,18 @@ async def test_others_make_it_while_the_parent_is_away(launch: Launch, studio: S
     result = await again(parent)
     assert (result.stored, result.created, studio.posts) == (5, 5, 5)
     assert len(await launch.chunks(parent)) == 3
+
+
+async def test_what_a_chunk_makes_depends_on_the_manifest_of_the_batch(launch: Launch, tmp_path: Path) -> None:
+    manifest = tmp_path / "cats.csv"
+    manifest.write_text("name,model,prompt\ncat-0,viduq3-pro,x\n")
+    parent = await launch.parent(manifest=str(manifest), requests=None)
+    async with Told.listening("prefect.asset.materialization.", about=str(tmp_path)) as told:
+        await parent.leave()
+        (run,) = await launch.chunks(parent)
+        await launch.make(run)
+        (event,) = await told.events()
+    assert [one.id for one in event.related if one.role == "asset"] == [f"file://{manifest}"]
 
 
 async def test_a_video_that_fails_is_told_by_the_parent(launch: Launch, studio: Studio) -> None:

@@ -5,12 +5,8 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from prefect.events import Event, emit_event
-from prefect.events.clients import PrefectEventSubscriber, get_events_subscriber
-from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.exceptions import EventTooLarge
 
 from prefect_octopusx.api import SubmissionUncertain, VideoFailed, ViduRequest
@@ -18,6 +14,7 @@ from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
 from prefect_octopusx.flows import adopt_video, collect_videos, generate_video, generate_videos
 from prefect_octopusx.sandbox import Fault, Sandbox
 from prefect_octopusx.storage import RecordState
+from tests.tasks.told import Told
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
 
@@ -27,35 +24,10 @@ CAT = ViduRequest(
 )
 
 
-class Told:
-    """Listens to what Prefect is told of videos."""
-
-    def __init__(self, subscriber: PrefectEventSubscriber, folder: Path) -> None:
-        self._subscriber = subscriber
-        self._ours = f"octopusx.video.{folder}/"  # Prefect begins with what others were told a minute ago
-
-    async def events(self) -> list[Event]:
-        """Return what was told since the last time. All of it: an event of ours comes after the others."""
-        last = f"test.{uuid4()}"
-        emit_event(last, resource={"prefect.resource.id": "test"})
-        found: list[Event] = []
-        async with asyncio.timeout(30):
-            async for event in self._subscriber:
-                if event.event == last:
-                    break
-                found.append(event)
-        return [event for event in found if event.resource.id.startswith(self._ours)]
-
-    async def names(self) -> list[str]:
-        """Return the same, each as a video and what became of it."""
-        return [f"{event.resource.name} {event.event.removeprefix('octopusx.video.')}" for event in await self.events()]
-
-
 @pytest.fixture
 async def told(prefect_api: str, tmp_path: Path) -> AsyncIterator[Told]:  # noqa: ARG001 - it only has to run
-    wanted = EventFilter(event=EventNameFilter(prefix=["octopusx.", "test."]))
-    async with get_events_subscriber(wanted) as subscriber:
-        yield Told(subscriber, tmp_path / "videos")
+    async with Told.listening("octopusx.", about=f"octopusx.video.{tmp_path}/videos/") as listening:
+        yield listening
 
 
 @pytest.fixture
