@@ -59,6 +59,7 @@ types: $(READY)
 	@mkdir -p build/types/prefect_octopusx
 	@for layer in $(LAYERS); do ln -sfn ../../../$$layer build/types/prefect_octopusx/$$layer; done
 	$(BIN)/mypy -p prefect_octopusx
+	$(BIN)/mypy tests/typing
 
 # What users install: the wheel in an environment of its own, with pip alone.
 wheel: $(READY)

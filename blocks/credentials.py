@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-from prefect.blocks.core import Block
 from prefect.blocks.system import Secret
 from pydantic import ConfigDict, Field, HttpUrl, field_validator, model_validator
 
@@ -11,6 +10,7 @@ from prefect_octopusx.api import CredentialsMissing, OctopusXClient
 from prefect_octopusx.api.client import DEFAULT_BASE_URL
 from prefect_octopusx.api.transport import check_base_url
 from prefect_octopusx.blocks.parameters import without_bookkeeping
+from prefect_octopusx.blocks.saved import SavedBlock
 
 __all__ = ["LOGOS", "OctopusXCredentials"]
 
@@ -20,7 +20,7 @@ LOGOS = (
 """Prefect's own pictures, at the commit that its own blocks name."""
 
 
-class OctopusXCredentials(Block):
+class OctopusXCredentials(SavedBlock):
     """Access to an OctopusX gateway.
 
     The key lives in a `Secret` block. If that is saved by itself, the credentials refer to it, and changing the

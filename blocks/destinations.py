@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, HttpUrl, model_validator
 
 from prefect_octopusx.blocks.credentials import LOGOS
 from prefect_octopusx.blocks.parameters import without_bookkeeping
+from prefect_octopusx.blocks.saved import SavedBlock
 from prefect_octopusx.storage import DestinationError, LocalStore, S3Options, S3Store, VideoStore
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ __all__ = ["LocalDestination", "S3Destination"]
 _DOCUMENTATION = HttpUrl("https://docs.octopusx.ai")
 
 
-class S3Destination(Block):
+class S3Destination(SavedBlock):
     """A place in an S3 bucket: AWS, or any store that speaks S3 and honours conditional writes (MinIO, R2, Ceph).
 
     Credentials come from AWS's own chain (a role, the environment, a profile) unless a saved block is named.
@@ -127,7 +128,7 @@ _STORE_OPTIONS = (
 )  # fmt: skip
 
 
-class LocalDestination(Block):
+class LocalDestination(SavedBlock):
     """A folder on this machine, with the same promises as a bucket. For Linux and macOS.
 
     Attributes:

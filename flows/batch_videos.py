@@ -109,7 +109,7 @@ class Maker:
     async def _made(self, video: PlannedVideo, *, wait: bool) -> VideoRecord | Exception:
         options = self._options
         consents = video.may_pay  # what was in the making when the guards were asked may have failed since
-        state: State[VideoRecord] = await self._make_video(  # type: ignore[misc] # Prefect's overloads forget that it is async
+        state: State[VideoRecord] = await self._make_video(
             video.item.request,
             name=video.item.name,
             batch=self._batch,

@@ -8,10 +8,12 @@ from prefect_octopusx.storage import VideoRecord, adopt
 from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.retries import FREE_STEP
 from prefect_octopusx.tasks.runs import flow_run_id
+from prefect_octopusx.tasks.submittable import submittable
 
 __all__ = ["adopt_task"]
 
 
+@submittable
 @task(name="adopt-task", task_run_name="adopt {task_id} as {name}", **FREE_STEP)
 async def adopt_task(
     task_id: str, *, name: str, destination: Destination | None = None, request: VideoRequest | None = None

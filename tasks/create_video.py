@@ -14,10 +14,12 @@ from prefect_octopusx.tasks.limits import shared_limits
 from prefect_octopusx.tasks.retries import resend_is_safe
 from prefect_octopusx.tasks.runs import top_run_id
 from prefect_octopusx.tasks.steps import submit_video
+from prefect_octopusx.tasks.submittable import submittable
 
 __all__ = ["create_video"]
 
 
+@submittable
 @task(
     name="create-video",
     task_run_name="create {request.model} {name}",

@@ -11,10 +11,12 @@ from prefect_octopusx.storage import LocalStore, StoredVideo, VideoRecord, trans
 from prefect_octopusx.tasks.fetching import fetch_video, paid_for
 from prefect_octopusx.tasks.retries import FREE_STEP
 from prefect_octopusx.tasks.runs import attempt
+from prefect_octopusx.tasks.submittable import submittable
 
 __all__ = ["download_video"]
 
 
+@submittable
 @task(
     name="download-video",
     task_run_name="download {record.model} {record.name}",

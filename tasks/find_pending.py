@@ -33,6 +33,7 @@ from prefect_octopusx.storage import (
 from prefect_octopusx.tasks.budget import budget_of
 from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.retries import FREE_STEP
+from prefect_octopusx.tasks.submittable import submittable
 
 __all__ = ["PendingVideo", "find_pending"]
 
@@ -49,6 +50,7 @@ class PendingVideo(NamedTuple):
     """What a person should know, in a few words."""
 
 
+@submittable
 @task(name="find-pending", **FREE_STEP)
 async def find_pending(
     *,

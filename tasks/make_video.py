@@ -20,6 +20,7 @@ from prefect_octopusx.tasks.batch import Batch
 from prefect_octopusx.tasks.retries import RARELY_PASSING, resend_is_safe, retry_helps
 from prefect_octopusx.tasks.runs import top_run_id
 from prefect_octopusx.tasks.steps import Logger, store_video, submit_video, watch_video
+from prefect_octopusx.tasks.submittable import submittable
 
 __all__ = ["make_video"]
 
@@ -31,6 +32,7 @@ def _going_on_is_safe(task: object, task_run: TaskRun, state: State[VideoRecord]
     return resend_is_safe(task, task_run, state) or retry_helps(task, task_run, state)
 
 
+@submittable
 @task(
     name="make-video",
     task_run_name="{name} ({request.model})",

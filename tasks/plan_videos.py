@@ -9,12 +9,14 @@ from prefect_octopusx.batches import PlannedVideo, VideoItem
 from prefect_octopusx.storage import OnUncertain, foresee
 from prefect_octopusx.tasks.batch import Batch
 from prefect_octopusx.tasks.retries import FREE_STEP
+from prefect_octopusx.tasks.submittable import submittable
 
 __all__ = ["plan_videos"]
 
 _AT_ONCE = 16
 
 
+@submittable
 @task(name="plan-videos", **FREE_STEP)
 async def plan_videos(
     items: Sequence[VideoItem],

@@ -5,10 +5,12 @@ from prefect import get_run_logger, task
 from prefect_octopusx.api import VideoTask
 from prefect_octopusx.blocks import OctopusXCredentials, resolve_credentials
 from prefect_octopusx.tasks.retries import FREE_STEP
+from prefect_octopusx.tasks.submittable import submittable
 
 __all__ = ["query_video"]
 
 
+@submittable
 @task(
     name="query-video",
     task_run_name="query {task_id}",

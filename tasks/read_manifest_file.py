@@ -5,10 +5,12 @@ from prefect import task
 from prefect_octopusx.blocks import Destination, resolve_destination
 from prefect_octopusx.storage import S3Store, read_location
 from prefect_octopusx.tasks.retries import FREE_STEP
+from prefect_octopusx.tasks.submittable import submittable
 
 __all__ = ["read_manifest_file"]
 
 
+@submittable
 @task(name="read-manifest", task_run_name="read {location}", **FREE_STEP)
 async def read_manifest_file(location: str, *, destination: Destination | None = None) -> bytes:
     """Return a file's bytes, at most 32 MiB.

@@ -9,10 +9,12 @@ from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.retries import FREE_STEP
 from prefect_octopusx.tasks.runs import attempt
 from prefect_octopusx.tasks.steps import store_video
+from prefect_octopusx.tasks.submittable import submittable
 
 __all__ = ["save_video"]
 
 
+@submittable
 @task(
     name="save-video",
     task_run_name="save {record.model} {record.name}",

@@ -10,12 +10,14 @@ from prefect_octopusx.blocks import Destination
 from prefect_octopusx.storage import RecordState, VideoRecord, current, save
 from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.retries import FREE_STEP, destination_is_away
+from prefect_octopusx.tasks.submittable import submittable
 
 __all__ = ["upload_video"]
 
 _CHUNK = 2**20
 
 
+@submittable
 @task(
     name="upload-video",
     task_run_name="upload {record.model} {record.name}",

@@ -13,6 +13,7 @@ from prefect_octopusx.tasks.progress import Progress, artifact_key
 from prefect_octopusx.tasks.retries import retry_helps
 from prefect_octopusx.tasks.runs import started_at
 from prefect_octopusx.tasks.steps import watch_video
+from prefect_octopusx.tasks.submittable import submittable
 
 __all__ = ["wait_for_video"]
 
@@ -22,6 +23,7 @@ def _run_name() -> str:
     return f"wait for {video.model} {video.name}" if isinstance(video, VideoRecord) else f"wait for {video}"
 
 
+@submittable
 @task(
     name="wait-for-video",
     task_run_name=_run_name,
