@@ -22,14 +22,17 @@ each time, and a machine's clock may be behind the one that told when to come ba
 
 
 class NotReady(NamedTuple):
-    """What is known of a job that is not final."""
+    """What is known of a job that is not final.
+
+    Attributes:
+        delay: Seconds until the next look.
+        task: What the API said; None where it was not asked, or gave no answer.
+        trouble: Why there is no answer.
+    """
 
     delay: float
-    """Seconds until the next look."""
     task: VideoTask | None = None
-    """What the API said; None where it was not asked, or gave no answer."""
     trouble: str = ""
-    """Why there is no answer."""
 
 
 async def look_once(

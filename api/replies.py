@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from prefect_octopusx.api.documented import fields_in_help
 from prefect_octopusx.api.redact import redact
 
 __all__ = ["TaskState", "VideoTask", "read_created", "read_queried", "read_time"]
@@ -32,6 +33,7 @@ class TaskState(StrEnum):
     UNKNOWN = "unknown"
 
 
+@fields_in_help
 class VideoTask(BaseModel):
     """A video in the making, as one reply of the API describes it.
 
@@ -42,14 +44,14 @@ class VideoTask(BaseModel):
 
     id: str = Field(description="The id to ask with: verbatim from the create reply.")
     alt_ids: tuple[str, ...] = Field(default=(), description="Other ids that the reply carries.")
-    state: TaskState
+    state: TaskState = Field(description="How it is doing, in the words of `TaskState`.")
     progress: float | None = Field(default=None, description="0 to 100, in the gateway's coarse steps.")
     video_url: str | None = Field(default=None, repr=False, description="Where the finished video lies.")
-    thumbnail_url: str | None = Field(default=None, repr=False)
+    thumbnail_url: str | None = Field(default=None, repr=False, description="Where a picture of it lies.")
     error: str | None = Field(default=None, description="The API's reason, once it failed.")
-    error_code: str | None = None
-    created_at: datetime | None = None
-    completed_at: datetime | None = None
+    error_code: str | None = Field(default=None, description="The code of that reason, if it has one.")
+    created_at: datetime | None = Field(default=None, description="When it was created, in UTC, if the reply tells.")
+    completed_at: datetime | None = Field(default=None, description="When it was over, in UTC, if the reply tells.")
 
     @property
     def final(self) -> bool:

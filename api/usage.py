@@ -6,11 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from prefect_octopusx.api.documented import fields_in_help
 from prefect_octopusx.api.replies import read_time
 
 __all__ = ["KeyUsage", "read_usage"]
 
 
+@fields_in_help
 class KeyUsage(BaseModel):
     """The quota of one API key, in the gateway's units (by its default, 500,000 units are one US dollar).
 
@@ -19,11 +21,11 @@ class KeyUsage(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str = ""
-    granted: float
-    used: float
+    name: str = Field(default="", description="What the key is called in the dashboard.")
+    granted: float = Field(description="What it may use in all.")
+    used: float = Field(description="What it has used.")
     available: float = Field(description="May be negative for an unlimited key, where it means nothing.")
-    unlimited: bool = False
+    unlimited: bool = Field(default=False, description="Whether it has no quota of its own.")
     models: frozenset[str] | None = Field(default=None, description="The only models the key may use; None for all.")
     expires_at: datetime | None = Field(default=None, description="None: never.")
 

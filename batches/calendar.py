@@ -26,6 +26,7 @@ from prefect_octopusx.api.requests.messages import shown
 __all__ = ["CalendarRow", "Due", "Tick", "Weekday", "check_rotation", "due_at", "zone_named"]
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+"""A day of the week, by its English name in small letters."""
 
 _WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 _EPOCH = date(2001, 1, 1)  # a Monday, from which the turns of rotations are counted
@@ -53,22 +54,30 @@ class CalendarRow(Protocol):
 
 
 class Due(NamedTuple):
-    """A row and the time for which its video is made."""
+    """A row and the time for which its video is made.
+
+    Attributes:
+        row_index: Which row: its index among those given.
+        scheduled: Aware, in the calendar's zone. It depends on the row and its day alone, never on the tick that makes
+            it.
+    """
 
     row_index: int
     scheduled: datetime
-    """Aware, in the calendar's zone. It depends on the row and its day alone, never on the tick that makes it."""
 
 
 class Tick(NamedTuple):
-    """What a run has to make."""
+    """What a run has to make.
+
+    Attributes:
+        due: In order of time, then of rows. Most were made by earlier runs: their names tell.
+        over: Rows whose date is too long ago. They are not made any more; which of them never were, their names tell.
+        later: How many rows with a date are still to come.
+    """
 
     due: list[Due]
-    """In order of time, then of rows. Most were made by earlier runs: their names tell."""
     over: list[Due]
-    """Rows whose date is too long ago. They are not made any more; which of them never were, their names tell."""
     later: int
-    """How many rows with a date are still to come."""
 
 
 def due_at(
@@ -124,6 +133,12 @@ def check_rotation(
     Looks at the turns of 28 years, after which dates fall on the same weekdays again, and at two rounds at least.
     Calls `name_at` once for each, up to 10,000 times or twice the number of rows. Rows with dates pass unchecked.
 
+    Args:
+        rows: The manifest's rows.
+        tick: The time for which the run was scheduled, with an offset.
+        zone: Where days start.
+        weekdays: The days that take a turn; all seven by default.
+
     Raises:
         ValueError: The rows whose names come again, and when; or an argument is out of range.
     """
@@ -147,6 +162,9 @@ def check_rotation(
 
 def zone_named(name: str) -> ZoneInfo:
     """Return the time zone of an IANA name.
+
+    Args:
+        name: Such as `Europe/Berlin`.
 
     Raises:
         ValueError: There is none; near matches are named.

@@ -14,14 +14,17 @@ __all__ = ["DueVideos", "due_videos"]
 
 
 class DueVideos(NamedTuple):
-    """What of a calendar is to be made at a tick."""
+    """What of a calendar is to be made at a tick.
+
+    Attributes:
+        items: In order of time, then of rows. Most were made at earlier ticks.
+        over: The names of rows whose date is too long ago, the latest last. Most were made in their time.
+        later: How many rows with a date are still to come.
+    """
 
     items: list[VideoItem]
-    """In order of time, then of rows. Most were made at earlier ticks."""
     over: list[str]
-    """The names of rows whose date is too long ago, the latest last. Most were made in their time."""
     later: int
-    """How many rows with a date are still to come."""
 
 
 def due_videos(
@@ -33,7 +36,15 @@ def due_videos(
     catch_up_days: int | None = None,
     weekdays: Collection[Weekday] | None = None,
 ) -> DueVideos:
-    """Return what is due; `due_at` explains the arguments.
+    """Return what is due.
+
+    Args:
+        manifest: The calendar. Either all of its rows have a date, or none has: then it is a rotation.
+        tick: The time for which the run was scheduled, with an offset.
+        zone: Where days start and dates are read.
+        look_ahead_days: Days by which videos are made before their time.
+        catch_up_days: Days before the tick's own that are made up for: 1 by default with dates, 0 for a rotation.
+        weekdays: The days that take a turn in a rotation; all seven by default.
 
     Raises:
         ManifestError: The manifest or an argument has faults; all are told, also those of rows that are not due.

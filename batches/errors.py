@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from prefect_octopusx.api.documented import fields_in_help
 from prefect_octopusx.api.errors import OctopusXError
 from prefect_octopusx.api.redact import redact
 from prefect_octopusx.api.requests.messages import lower_scheme
@@ -29,6 +30,7 @@ def _safe(text: object) -> object:
 _Shown = Annotated[str, BeforeValidator(_safe)]
 
 
+@fields_in_help
 class Fault(BaseModel):
     """One thing that is wrong with a manifest."""
 

@@ -27,14 +27,17 @@ _DATE_AND_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Manifest:
-    """A list of videos as it was read; nothing is rendered yet."""
+    """A list of videos as it was read; nothing is rendered yet.
+
+    Attributes:
+        name: The batch's name: `launch` of `s3://b/x/launch.csv`.
+        rows: At least one.
+        where: What was read: a path or a URI.
+    """
 
     name: str
-    """The batch's name: `launch` of `s3://b/x/launch.csv`."""
     rows: tuple[Row, ...]
-    """At least one."""
     where: str
-    """What was read: a path or a URI."""
 
     def videos(self, scheduled: dt.datetime, *, together: bool = True) -> list[VideoItem]:
         """Return the videos of all rows, in their order.
@@ -73,6 +76,9 @@ def read_manifest(data: bytes, *, where: str, defaults: Mapping[str, Any] | None
         data: The file's content.
         where: Its path or URI.
         defaults: Values for all rows; the file's own defaults and its rows come before them.
+
+    Returns:
+        The manifest, with at least one row.
 
     Raises:
         ManifestError: No rows can be told apart in it.

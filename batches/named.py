@@ -13,6 +13,9 @@ __all__ = ["named_items"]
 def named_items(requests: Mapping[str, VideoRequest]) -> list[VideoItem]:
     """Return the videos of requests that are given by their names.
 
+    Args:
+        requests: What to make, by the names of the videos.
+
     Raises:
         ManifestError: Some names can't name videos, or can't be told apart in a folder; all are told.
     """

@@ -10,12 +10,17 @@ __all__ = ["PlannedVideo", "hold_back"]
 
 
 class PlannedVideo(NamedTuple):
-    """A video, what is known of it, and what is to be done."""
+    """A video, what is known of it, and what is to be done.
+
+    Attributes:
+        item: What to make.
+        outlook: What its record says, and what comes next.
+        held: Why it is not created in this run, although it could be.
+    """
 
     item: VideoItem
     outlook: Outlook
     held: str | None = None
-    """Why it is not created in this run, although it could be."""
 
     @property
     def may_pay(self) -> bool:
@@ -34,6 +39,11 @@ def hold_back(
     """Return the plan with no more than `max_new_videos` creates, the first ones; with `why`, with none at all.
 
     What is in the making goes on in any case: it is paid for.
+
+    Args:
+        planned: The plan.
+        max_new_videos: How many may be created; no limit by default.
+        why: Why none may be.
     """
     left, kept = max_new_videos, []
     for video in planned:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from prefect_octopusx.api.documented import fields_in_help
 from prefect_octopusx.api.errors import OctopusXError
 from prefect_octopusx.api.redact import redact
 from prefect_octopusx.batches.rows import VideoItem
@@ -30,23 +31,24 @@ ResultState = Literal[
 ]
 
 
+@fields_in_help
 class VideoResult(BaseModel):
     """A line of a results manifest: how a video stands, and what it was asked for with."""
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
+    name: str = Field(description="The video.")
     state: ResultState = Field(
         description="The record's state; `not_created` where it has none, `unknown` where it can't be read."
     )
-    uri: str | None = None
-    bytes: int | None = None
+    uri: str | None = Field(default=None, description="Where it is stored.")
+    bytes: int | None = Field(default=None, description="Its size.")
     sha256: str | None = Field(default=None, description="Of the whole file, in hex.")
     seconds: float | None = Field(default=None, description="From the submission until it was stored.")
     attempts: int = Field(default=0, description="Creates under this name, those that did not get through included.")
     error: str | None = Field(default=None, description="Why it is not stored.")
-    task_id: str | None = None
-    model: str
+    task_id: str | None = Field(default=None, description="The id at OctopusX.")
+    model: str = Field(description="What it was asked of.")
     request: dict[str, Any] | None = Field(
         default=None,
         description="The request, to make it again. Null where it may not be kept: inline and local pictures, and "
@@ -99,13 +101,14 @@ class VideoResult(BaseModel):
         return self.state == "completed" and self.error is None
 
 
+@fields_in_help
 class BatchResult(BaseModel):
     """What became of a batch."""
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    results: tuple[VideoResult, ...]
+    name: str = Field(description="The batch.")
+    results: tuple[VideoResult, ...] = Field(description="What became of each video, in the order of the list.")
     created: int = Field(default=0, description="Creates that this run sent and that were accepted.")
     plan: str | None = Field(default=None, description="What a run would do; of a dry run only.")
     too_late: bool = Field(default=False, description="Whether the run started too late after its time to create any.")
@@ -166,17 +169,32 @@ class ResultsInvalid(OctopusXError):
 
 
 def results_file(batch: str) -> str:
-    """Return the name of a batch's results at the destination."""
+    """Return the name of a batch's results at the destination: `NAME-results.jsonl`.
+
+    Args:
+        batch: The batch's name.
+    """
     return f"{batch}-results.jsonl"
 
 
 def write_results(results: Iterable[VideoResult]) -> bytes:
-    """Return the results as JSON Lines, in UTF-8."""
+    """Return the results as JSON Lines, in UTF-8.
+
+    Args:
+        results: What became of each video.
+    """
     return b"".join(result.model_dump_json(exclude_defaults=True).encode() + b"\n" for result in results)
 
 
 def read_results(data: bytes, *, where: str) -> list[VideoResult]:
     """Read a results manifest.
+
+    Args:
+        data: The file's content.
+        where: What it is called in messages.
+
+    Returns:
+        What became of each video, in the order of the file.
 
     Raises:
         ResultsInvalid: It is none; the message names the line.
@@ -198,6 +216,9 @@ def read_results(data: bytes, *, where: str) -> list[VideoResult]:
 
 def items_of(results: Sequence[VideoResult]) -> list[VideoItem]:
     """Return the videos to ask for again.
+
+    Args:
+        results: What became of them before.
 
     Raises:
         ResultsInvalid: Some requests could not be kept; all are named.

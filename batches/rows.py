@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
 from prefect_octopusx.api import VideoRequest
+from prefect_octopusx.api.documented import fields_in_help
 from prefect_octopusx.api.requests.messages import shown
 from prefect_octopusx.batches.errors import Fault, refused
 from prefect_octopusx.batches.templates import TEMPLATED, render
@@ -20,6 +21,7 @@ DEFAULTS = "defaults"
 """The place of what is wrong with the defaults."""
 
 
+@fields_in_help
 class VideoItem(BaseModel):
     """One video to make."""
 
@@ -66,12 +68,15 @@ class Content:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Row:
-    """One row as it was read; nothing in it is rendered yet."""
+    """One row as it was read; nothing in it is rendered yet.
+
+    Attributes:
+        place: Where it stands: `row 3`, `line 3`, `video 3, line 17`.
+        date: The row's own date, or date and time; None if it has none.
+    """
 
     place: str
-    """Where it stands: `row 3`, `line 3`, `video 3, line 17`."""
     date: dt.date | dt.datetime | None
-    """The row's own date, or date and time; None if it has none."""
     _content: Content = dataclasses.field(repr=False)  # may hold signed URLs and pictures
 
     def video(self, scheduled: dt.datetime) -> VideoItem:

@@ -15,6 +15,7 @@ from prefect_octopusx.blocks.destinations import LocalDestination, S3Destination
 __all__ = ["Destination", "resolve_credentials", "resolve_destination"]
 
 Destination = S3Destination | LocalDestination
+"""Where videos go: a bucket or a folder."""
 
 _Block = TypeVar("_Block", bound=Block)
 
@@ -29,6 +30,9 @@ async def resolve_credentials(credentials: OctopusXCredentials | None = None) ->
 
     Looked for, in this order: the saved block `octopusx-credentials/default`, the saved Secret `octopusx-api-key`, the
     environment variable `OCTOPUSX_API_KEY`. With the last two, `OCTOPUSX_BASE_URL` may name another gateway.
+
+    Args:
+        credentials: Those to use, if there are any.
 
     Raises:
         CredentialsMissing: There are none; the message shows the three ways.
@@ -47,7 +51,11 @@ async def resolve_credentials(credentials: OctopusXCredentials | None = None) ->
 
 
 async def resolve_destination(destination: Destination | None = None) -> Destination:
-    """Return the given destination, or the saved block `s3-destination/default`, or the folder `videos/`."""
+    """Return the given destination, or the saved block `s3-destination/default`, or the folder `videos/`.
+
+    Args:
+        destination: The one to use, if there is one.
+    """
     if destination is not None:
         return destination
     return await _saved(S3Destination, "default") or LocalDestination()

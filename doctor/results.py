@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+from prefect_octopusx.api.documented import fields_in_help
+
 __all__ = ["CheckResult", "Diagnosis", "Verdict"]
 
 
@@ -20,6 +22,7 @@ class Verdict(StrEnum):
     """It was not looked at; `found` says why."""
 
 
+@fields_in_help
 class CheckResult(BaseModel):
     """One check. Free of keys and signed URLs."""
 
@@ -27,18 +30,19 @@ class CheckResult(BaseModel):
 
     group: str = Field(description="octopusx, destination, prefect or machine.")
     name: str = Field(description="Which check; it never changes its meaning.")
-    verdict: Verdict
+    verdict: Verdict = Field(description="How it ended.")
     found: str = Field(description="What was seen, for people.")
     mend: str = Field(default="", description="What to do, with a command where there is one; empty if nothing.")
     seconds: float = Field(default=0.0, description="How long it took.")
 
 
+@fields_in_help
 class Diagnosis(BaseModel):
     """All checks, in the order of the pages."""
 
     model_config = ConfigDict(frozen=True)
 
-    checks: tuple[CheckResult, ...]
+    checks: tuple[CheckResult, ...] = Field(description="One for each thing that was looked at.")
 
     @computed_field  # type: ignore[prop-decorator] # as pydantic's pages have it
     @property

@@ -45,6 +45,7 @@ async def adopt_video(
         TaskNotFound: The gateway does not know the id. Nothing was written.
         NameTaken: The name stands for another task or request.
         VideoFailed: The video failed; the record says so.
+        ValueError: `task_id` is blank, or the name can't name a video.
         OctopusXError: The message says what happened, and how to go on.
     """
     name = check_name(name)

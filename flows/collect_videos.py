@@ -10,6 +10,7 @@ from prefect.artifacts import acreate_table_artifact
 from pydantic import BaseModel, ConfigDict, Field
 
 from prefect_octopusx.api import OctopusXError, TaskState
+from prefect_octopusx.api.documented import fields_in_help
 from prefect_octopusx.blocks import (
     Destination,
     LocalDestination,
@@ -24,20 +25,18 @@ from prefect_octopusx.tasks.runs import completed
 __all__ = ["CollectedVideo", "collect_videos"]
 
 
+@fields_in_help
 class CollectedVideo(BaseModel):
     """One row of the report: a video that was not over when the run began."""
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    state: RecordState
-    """As it is now."""
-    age: float
-    """Seconds since the create was claimed."""
-    task_id: str | None = None
-    uri: str | None = None
-    note: str = ""
-    """What a person should know, in a few words."""
+    name: str = Field(description="The video.")
+    state: RecordState = Field(description="As it is now.")
+    age: float = Field(description="Seconds since the create was claimed.")
+    task_id: str | None = Field(default=None, description="The id at OctopusX.")
+    uri: str | None = Field(default=None, description="Where it is stored, once it is.")
+    note: str = Field(default="", description="What a person should know, in a few words.")
 
 
 @flow(name="collect-videos")

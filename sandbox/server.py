@@ -36,6 +36,12 @@ class Sandbox:
             assert len(sandbox.ledger) == 1
 
     Use it with `async with` where an event loop runs. It can be entered once.
+
+    Args:
+        settings: How it behaves.
+        host: The address to listen on.
+        port: The gateway's port; 0 takes a free one.
+        files_port: The videos' port; 0 takes a free one.
     """
 
     def __init__(
@@ -46,14 +52,6 @@ class Sandbox:
         port: int = 0,
         files_port: int = 0,
     ) -> None:
-        """Prepare a sandbox.
-
-        Args:
-            settings: How it behaves.
-            host: The address to listen on.
-            port: The gateway's port; 0 takes a free one.
-            files_port: The videos' port; 0 takes a free one.
-        """
         self.settings = settings or SandboxSettings()
         self._state = GatewayState(self.settings)
         self._host = host

@@ -48,6 +48,7 @@ async def adopt(
     Raises:
         NameTaken: The name stands for another task or another request, or for a file that no record explains.
         DestinationError: The destination can't be used.
+        DestinationUnavailable: It does not answer, or others kept writing the record; trying again may help.
         ValueError: The name can't name a video.
     """
     logger = logger or logging.getLogger(__name__)

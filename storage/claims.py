@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 OnUncertain = Literal["stop", "resubmit"]
+"""What to do where nobody knows whether an earlier create was accepted: stop, or send again and maybe pay twice."""
 
 WRITE_DELAYS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """Seconds between tries of a record's write while the destination is away."""
@@ -242,7 +243,12 @@ class OtherRun:
 
 
 async def settle_if_dead(store: VideoStore, entry: Entry) -> VideoRecord:
-    """Return the record; a claim whose lease was over when it was read becomes uncertain."""
+    """Return the record; a claim whose lease was over when it was read becomes uncertain.
+
+    Args:
+        store: Where it is kept.
+        entry: The record as it was read.
+    """
     record = entry.record
     if record.state is not RecordState.SUBMITTING or entry.age < record.lease:
         return record

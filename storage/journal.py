@@ -102,6 +102,17 @@ async def complete(
 ) -> VideoRecord:
     """Write the commit mark: the whole, verified video of `record` is stored at `uri`.
 
+    Args:
+        store: Where the record is kept.
+        record: The record of the submitted video.
+        uri: Where the video is stored.
+        size: Its length in bytes.
+        sha256: Of the whole file, in hex.
+        clock: Returns Unix seconds.
+
+    Returns:
+        The record, completed; by another run, if that was quicker.
+
     Raises:
         RecordConflict: The name stands for another task by now.
     """
@@ -118,6 +129,14 @@ async def complete(
 
 async def fail(store: VideoStore, record: VideoRecord, task: VideoTask) -> VideoRecord:
     """Write down the API's final word on the video of `record`: it failed.
+
+    Args:
+        store: Where the record is kept.
+        record: The record of the submitted video.
+        task: What the API said.
+
+    Returns:
+        The record, failed.
 
     Raises:
         RecordConflict: The name stands for another task by now.
@@ -217,6 +236,10 @@ async def _write_down(
 
 async def current(store: VideoStore, record: VideoRecord) -> Entry:
     """Return the stored record of this very task; whoever is to touch its video asks here first.
+
+    Args:
+        store: Where it is kept.
+        record: The record as it was known before.
 
     Raises:
         NameTaken: There is no record: somebody removed it, or this is another destination.

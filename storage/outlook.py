@@ -43,13 +43,17 @@ class Step(StrEnum):
 
 
 class Outlook(NamedTuple):
-    """What a run would find and do about a name."""
+    """What a run would find and do about a name.
+
+    Attributes:
+        step: What comes next.
+        record: That of this request, or of one that it is to replace; never that of another request's video.
+        error: Why there is nothing to do, for `STOP`.
+    """
 
     step: Step
     record: VideoRecord | None = None
-    """That of this request, or of one that it is to replace; never that of another request's video."""
     error: OctopusXError | None = None
-    """Why there is nothing to do, for `STOP`."""
 
 
 async def foresee(
@@ -62,6 +66,17 @@ async def foresee(
     asked_by: str | None = None,
 ) -> Outlook:
     """Tell what `submit` with these arguments would do, as far as can be told now. Free, and changes nothing.
+
+    Args:
+        store: Where the record is kept.
+        request: What to make.
+        name: The idempotency key.
+        on_uncertain: As in `submit`.
+        retry_failed: As in `submit`.
+        asked_by: As in `submit`.
+
+    Returns:
+        What comes next, and what the record says now.
 
     Raises:
         DestinationUnavailable: The destination does not answer now.

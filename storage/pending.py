@@ -23,6 +23,10 @@ async def pending_videos(
 
     Costs one request per thousand pending videos and one for each, however many videos the store holds.
 
+    Args:
+        store: Where the records are kept.
+        logger: Where to say what can't be read.
+
     Raises:
         DestinationError: The destination can't be used.
     """

@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from prefect_octopusx.api.documented import fields_in_help
 from prefect_octopusx.storage.errors import RecordInvalid
 
 __all__ = ["LEASE", "Attempt", "RecordState", "VideoRecord", "check_name", "is_claim", "is_name"]
@@ -53,23 +54,25 @@ class RecordState(StrEnum):
         return self in {RecordState.SUBMITTING, RecordState.SUBMITTED, RecordState.UNCERTAIN}
 
 
+@fields_in_help
 class Attempt(BaseModel):
     """An earlier create under the same name, kept when a new one takes its place."""
 
     model_config = ConfigDict(frozen=True)
 
-    state: RecordState
-    digest: str
-    claim: str | None = None
-    flow_run_id: str | None = None
-    asked_by: str | None = None
-    task_id: str | None = None
-    claimed_at: datetime
-    submitted_at: datetime | None = None
-    error: str | None = None
-    error_code: str | None = None
+    state: RecordState = Field(description="Where it stood.")
+    digest: str = Field(description="Of its request.")
+    claim: str | None = Field(default=None, description="Its token.")
+    flow_run_id: str | None = Field(default=None, description="The run that sent it.")
+    asked_by: str | None = Field(default=None, description="As in the record.")
+    task_id: str | None = Field(default=None, description="The id at OctopusX, if it got one.")
+    claimed_at: datetime = Field(description="When it was about to be sent.")
+    submitted_at: datetime | None = Field(default=None, description="When it was accepted.")
+    error: str | None = Field(default=None, description="What went wrong.")
+    error_code: str | None = Field(default=None, description="The code of that, as the API has it.")
 
 
+@fields_in_help
 class VideoRecord(BaseModel):
     """What is known of one video. Immutable: every transition is a new record. Times are in UTC.
 
@@ -78,18 +81,18 @@ class VideoRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = Field(default=1, description="Which fields a reader must know.")
     name: str = Field(description="The idempotency key: what is asked for once under it is paid for once.")
-    state: RecordState
-    model: str
-    family: str
+    state: RecordState = Field(description="Where it stands.")
+    model: str = Field(description="The model it is asked of.")
+    family: str = Field(description="The family of the request: `vidu`, `jimeng` and so on.")
     request: dict[str, Any] = Field(description="The request as sent, without URL queries and inline images.")
     digest: str = Field(description="SHA-256 of `request` in canonical JSON, in hex.")
-    off_peak: bool = False
+    off_peak: bool = Field(default=False, description="Whether it may take two days.")
     claim: str = Field(default_factory=lambda: uuid4().hex, description="Who holds the right to send: a random token.")
     lease: float = Field(default=LEASE, description="Seconds without a renewal after which its holder must be dead.")
     renewed_at: datetime | None = Field(default=None, description="When the claim's holder last showed that it lives.")
-    flow_run_id: str | None = None
+    flow_run_id: str | None = Field(default=None, description="The run that sent the create, or adopted the task.")
     asked_by: str | None = Field(
         default=None, description="The run whose `on_uncertain` or `retry_failed` allowed this create to be sent."
     )
@@ -98,11 +101,11 @@ class VideoRecord(BaseModel):
     )
     task_id: str | None = Field(default=None, description="The id from the create reply, verbatim.")
     alt_ids: tuple[str, ...] = Field(default=(), description="Other ids in the create reply.")
-    claimed_at: datetime
-    submitted_at: datetime | None = None
+    claimed_at: datetime = Field(description="When the create was about to be sent.")
+    submitted_at: datetime | None = Field(default=None, description="When it was accepted.")
     completed_at: datetime | None = Field(default=None, description="When the whole video was stored.")
-    error: str | None = None
-    error_code: str | None = None
+    error: str | None = Field(default=None, description="Why it is failed, refused, released or uncertain.")
+    error_code: str | None = Field(default=None, description="The code of that, as the API has it.")
     uri: str | None = Field(default=None, description="Where the video is stored, once it is.")
     size: int | None = Field(default=None, description="Bytes.")
     sha256: str | None = Field(default=None, description="Of the whole file, in hex.")
@@ -158,6 +161,9 @@ def check_name(name: str) -> str:
     """Return `name`, normalised (Unicode NFC), if it can name a video in a bucket and in a folder alike.
 
     Allowed are letters and digits of any script, `_`, `-`, `.`, and `/` between folders.
+
+    Args:
+        name: Without an ending, such as `cats/first`.
 
     Raises:
         ValueError: It can't; the message says what is allowed.

@@ -34,6 +34,9 @@ class S3Store(VideoStore):
     The claim of a record rests on `PutObject` with `If-None-Match` and `If-Match`: the server must honour them, and is
     tried once in each process. It rests on nothing else; CompleteMultipartUpload is not reliably conditional anywhere
     but on AWS. Without `conditional_writes` a record is read before it is written, and a claim again a while after.
+
+    Args:
+        options: Where the bucket is, and how videos are put into it.
     """
 
     def __init__(self, options: S3Options) -> None:

@@ -25,36 +25,43 @@ _SMALLEST_PART = 5 * MIB  # S3's own limit for every part but the last
 class S3Options:
     """Where the bucket is and how videos are put into it.
 
+    Attributes:
+        bucket: The bucket's name; it must exist.
+        prefix: The folder in the bucket; slashes at its ends don't matter.
+        endpoint_url: For MinIO, R2 and others; None is AWS.
+        region: The bucket's region; AWS's own chain decides if None.
+        storage_class: Of videos; records are read often and stay in the standard class.
+        server_side_encryption: `AES256`, `aws:kms`, ...; of videos and records.
+        sse_kms_key_id: The key for `aws:kms`; AWS's own if None.
+        tags: Of videos.
+        checksum_algorithm: What the server checks what it got with; None for servers that know none of it.
+        addressing_style: None: `path` where there is an `endpoint_url`, else boto3 decides.
+        conditional_writes: Whether the server honours `If-None-Match` and `If-Match` on PutObject, as the claim of a
+            record needs it. If not, writes are checked before and claims afterwards, which leaves a small risk where
+            two runs start at once.
+        concurrency: How many parts of a video are sent at the same time.
+        part_size: Bytes, at least 5 MiB. Memory: about (`concurrency` + 1) parts for a video under way.
+        session_factory: Makes the boto3 session, for keys from a saved block; None is AWS's own chain (environment,
+            profile, role).
+
     Raises:
         ValueError: `concurrency` or `part_size` is out of range.
     """
 
     bucket: str
     prefix: str = ""
-    """The folder in the bucket; slashes at its ends don't matter."""
     endpoint_url: str | None = None
-    """For MinIO, R2 and others; None is AWS."""
     region: str | None = None
     storage_class: str | None = None
-    """Of videos; records are read often and stay in the standard class."""
     server_side_encryption: str | None = None
-    """`AES256`, `aws:kms`, ...; of videos and records."""
     sse_kms_key_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Of videos."""
     checksum_algorithm: ChecksumAlgorithm | None = "CRC32"
-    """What the server checks what it got with; None for servers that know none of it."""
     addressing_style: Literal["path", "virtual"] | None = None
-    """None: `path` where there is an `endpoint_url`, else boto3 decides."""
     conditional_writes: bool = True
-    """Whether the server honours `If-None-Match` and `If-Match` on PutObject, as the claim of a record needs it. If
-    not, writes are checked before and claims afterwards, which leaves a small risk where two runs start at once."""
     concurrency: int = 4
-    """How many parts of a video are sent at the same time."""
     part_size: int = 8 * MIB
-    """Bytes, at least 5 MiB. Memory: about (`concurrency` + 1) parts for a video under way."""
     session_factory: "Callable[[], Session] | None" = field(default=None, repr=False)
-    """Makes the boto3 session, for keys from a saved block; None is AWS's own chain (environment, profile, role)."""
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:

@@ -26,6 +26,13 @@ async def save(
 
     If another run completes it meanwhile, what that one stored stays, and its record is returned.
 
+    Args:
+        store: Where to.
+        record: The record of the submitted video.
+        chunks: The bytes, in pieces of any length.
+        declared_length: As in `transfer`.
+        content_type: As in `transfer`.
+
     Raises:
         DownloadError: What came is not a whole mp4.
         DestinationError: The store can't be used.

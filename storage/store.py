@@ -11,22 +11,32 @@ __all__ = ["Entry", "Mark", "VideoStore", "VideoWriter"]
 
 
 class Entry(NamedTuple):
-    """A record as it was read or written, with the version that a later change is conditional on."""
+    """A record as it was read or written, with the version that a later change is conditional on.
+
+    Attributes:
+        record: The record.
+        version: What a later change is conditional on: an ETag, or the like.
+        age: Seconds since it was last written when it was read, by the store's own clock; 0 where the store does not
+            tell.
+    """
 
     record: VideoRecord
     version: str
     age: float = 0.0
-    """Seconds since it was last written when it was read, by the store's own clock; 0 where the store does not tell."""
 
 
 class Mark(NamedTuple):
-    """An entry of the index of pending videos: this claim of this name may have work left."""
+    """An entry of the index of pending videos: this claim of this name may have work left.
+
+    Attributes:
+        name: Empty where the mark itself was only half written; its claim was not written then.
+        claim: The token of the claim.
+        age: Seconds since it was written, by the store's own clock.
+    """
 
     name: str
-    """Empty where the mark itself was only half written; its claim was not written then."""
     claim: str
     age: float
-    """Seconds since it was written, by the store's own clock."""
 
 
 class VideoWriter(Protocol):

@@ -12,13 +12,17 @@ __all__ = ["StoredVideo", "transfer"]
 
 
 class StoredVideo(NamedTuple):
-    """A video that is stored whole."""
+    """A video that is stored whole.
+
+    Attributes:
+        uri: Where it lies.
+        size: Bytes.
+        sha256: Of the whole file, in hex.
+    """
 
     uri: str
     size: int
-    """Bytes."""
     sha256: str
-    """Of the whole file, in hex."""
 
 
 async def transfer(
@@ -42,6 +46,9 @@ async def transfer(
         content_type: The sender's `Content-Type`, None or empty if there was none. Only those that can't be a video
             are refused; what it is, the bytes tell.
         before_commit: Awaited once every check has passed; if it raises, nothing is stored.
+
+    Returns:
+        Where it is stored, its length and its checksum.
 
     Raises:
         DownloadError: What came is not a whole mp4.

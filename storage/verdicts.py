@@ -8,7 +8,11 @@ __all__ = ["failure", "name_taken", "refusal", "sent_at", "uncertain"]
 
 
 def uncertain(record: VideoRecord) -> SubmissionUncertain:
-    """Return the error for a create that nobody knows the fate of: what was sent, when, and the ways on."""
+    """Return the error for a create that nobody knows the fate of: what was sent, when, and the ways on.
+
+    Args:
+        record: Its record.
+    """
     reason = (record.error or "A run ended while it sent the create").rstrip(".")
     return SubmissionUncertain(
         f"{record.name}: {reason}. {record.model}, sent {sent_at(record)}, digest {record.digest[:12]}. The video may "
@@ -20,7 +24,11 @@ def uncertain(record: VideoRecord) -> SubmissionUncertain:
 
 
 def failure(record: VideoRecord) -> VideoFailed:
-    """Return the error for a video that failed."""
+    """Return the error for a video that failed.
+
+    Args:
+        record: Its record.
+    """
     return VideoFailed(
         f"{record.name}: {record.model} failed, task {record.task_id}: {record.error}. "
         "To pay for a new attempt, start a new run with `retry_failed=True`, or one under another name",

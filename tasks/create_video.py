@@ -68,6 +68,7 @@ async def create_video(
         VideoFailed: It failed earlier, and `retry_failed` is off.
         NameTaken: The name belongs to another request.
         OctopusXError: The create was refused, or the destination can't be used; the message says what to do.
+        ValueError: `lease` is out of range, or the name can't name a video.
     """
     if not 1 <= lease <= 600:
         raise ValueError(f"lease: {lease} is out of range; it is 1 to 600 seconds.")

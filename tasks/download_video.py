@@ -39,6 +39,9 @@ async def download_video(
         folder: Where to; made at need.
         credentials: The API key; found as `resolve_credentials` says by default.
 
+    Returns:
+        The path of the file.
+
     Raises:
         DownloadError: The video could not be fetched whole, even with fresh links.
         DestinationError: The folder can't be written to.

@@ -41,13 +41,17 @@ _MOST_429 = 5
 
 
 class PendingVideo(NamedTuple):
-    """A video that is not over, or was not until just now."""
+    """A video that is not over, or was not until just now.
+
+    Attributes:
+        record: Its record, as it is now.
+        task: What the API said, if it was asked and gave an answer.
+        note: What a person should know, in a few words.
+    """
 
     record: VideoRecord
     task: VideoTask | None
-    """What the API said, if it was asked and gave an answer."""
     note: str
-    """What a person should know, in a few words."""
 
 
 @submittable

@@ -35,6 +35,9 @@ async def plan_videos(
         retry_failed: As in `make_video`.
         asked_by: As in `make_video`.
 
+    Returns:
+        The plan, in the order of `items`.
+
     Raises:
         DestinationError: The destination can't be used.
     """

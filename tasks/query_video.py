@@ -26,6 +26,9 @@ async def query_video(
         alt_ids: Other ids of the same task, tried where the gateway does not know the first.
         credentials: The API key; found as `resolve_credentials` says by default.
 
+    Returns:
+        The task as it is now: state, progress, and the video's link once it is there.
+
     Raises:
         TaskNotFound: The gateway knows none of the ids.
         OctopusXError: There is no usable answer.

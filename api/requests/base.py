@@ -28,6 +28,7 @@ from pydantic import (
     model_validator,
 )
 
+from prefect_octopusx.api.documented import fields_in_help
 from prefect_octopusx.api.redact import redact, redact_image, redact_url
 from prefect_octopusx.api.requests import images as pictures
 from prefect_octopusx.api.requests.forms import make_form
@@ -155,6 +156,10 @@ class RequestBase(BaseModel):
     def _findings(self) -> Iterator[str]:
         """Yield what the soft rules find."""
         yield from ()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_options: object) -> None:
+        fields_in_help(cls)
 
     @model_validator(mode="wrap")
     @classmethod

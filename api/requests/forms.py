@@ -6,6 +6,8 @@ left empty is simply not sent. It orders fields by `position`.
 
 from typing import Any
 
+from prefect_octopusx.api.documented import ATTRIBUTES
+
 __all__ = ["make_form"]
 
 
@@ -14,6 +16,7 @@ def make_form(schema: dict[str, Any]) -> None:
     properties: dict[str, dict[str, Any]] = schema.get("properties", {})
     if "allow_undocumented" in properties:
         properties["allow_undocumented"] = properties.pop("allow_undocumented")
+    schema["description"] = schema.get("description", "").partition(ATTRIBUTES)[0]  # the form shows each field's own
     _on_one_line(schema)
     for position, (name, field) in enumerate(properties.items()):
         if "anyOf" in field:
