@@ -20,6 +20,7 @@ from prefect_octopusx.tasks.batch import Batch
 from prefect_octopusx.tasks.retries import RARELY_PASSING, resend_is_safe, retry_helps
 from prefect_octopusx.tasks.runs import top_run_id
 from prefect_octopusx.tasks.steps import Logger, store_video, submit_video, watch_video
+from prefect_octopusx.tasks.video_report import dress
 
 __all__ = ["make_video"]
 
@@ -121,7 +122,9 @@ async def make_video(
     if seen.state is TaskState.FAILED:
         raise failure(await fail(batch.store, record, seen))
     async with batch.transfers:
-        return await store_video(batch.store, batch.client, record, seen, logger=logger)
+        saved = await store_video(batch.store, batch.client, record, seen, logger=logger)
+    await dress(batch.store, saved, logger=logger)  # beside the next transfers
+    return saved
 
 
 class _Transitions:
