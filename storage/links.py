@@ -59,4 +59,4 @@ def console_link(bucket: str, key: str, region: str | None) -> Link:
     query = {"region": region, "prefix": key} if region else {"prefix": key}
     # The Chinese and American partitions have one host each, the commercial one has one a region.
     start = f"{region}.{host}" if region and host == "console.aws.amazon.com" else host
-    return Link(f"https://{start}/s3/object/{quote(bucket)}?{urlencode(query, quote_via=quote)}", "console")
+    return Link(f"https://{start}/s3/object/{quote(bucket)}?{urlencode(query, quote_via=quote, safe='/')}", "console")

@@ -131,7 +131,7 @@ def open_client(options: S3Options) -> "S3Client":
         retries={"mode": "standard"},
         max_pool_connections=max(10, options.concurrency + 2),
         user_agent_extra="prefect-octopusx",
-        s3={"addressing_style": options.addressing_style or ("path" if options.endpoint_url else "auto")},
+        s3={"addressing_style": _addressing(options)},
     )
     if options.checksum_algorithm is None:
         unasked = Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
@@ -140,3 +140,11 @@ def open_client(options: S3Options) -> "S3Client":
         config = config.merge(Config(signature_version="s3v4"))
     session = options.session_factory() if options.session_factory else boto3.Session()
     return session.client("s3", region_name=options.region, endpoint_url=options.endpoint_url, config=config)
+
+
+def _addressing(options: S3Options) -> Literal["auto", "path", "virtual"]:
+    if options.addressing_style or options.endpoint_url:
+        return options.addressing_style or "path"
+    if options.presigned_link_hours is None or "." in options.bucket:  # a certificate covers no dots
+        return "auto"
+    return "virtual"  # what auto mostly is; but with auto, boto3 makes links that miss the bucket's region

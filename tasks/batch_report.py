@@ -11,13 +11,13 @@ from prefect.artifacts import acreate_progress_artifact, acreate_table_artifact,
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.exceptions import PrefectException
 
-from prefect_octopusx.api import OctopusXError
 from prefect_octopusx.batches import PlannedVideo, VideoResult
 from prefect_octopusx.storage import VideoStore
 from prefect_octopusx.tasks.contact_sheet import show_contact_sheet
 from prefect_octopusx.tasks.progress import artifact_key
 from prefect_octopusx.tasks.runs import came_back, flow_run_id
 from prefect_octopusx.tasks.steps import Logger
+from prefect_octopusx.tasks.video_report import lasting_links
 
 __all__ = ["BatchProgress", "show_plan", "show_results"]
 
@@ -114,7 +114,7 @@ async def show_results(
 ) -> None:
     """Write the results as a table, what is not stored first, and the stored ones as a contact sheet."""
     order = sorted(results, key=lambda result: result.is_stored)
-    links = await _links(store, order[:_MOST_ROWS])
+    links = await lasting_links(store, [one.name for one in order[:_MOST_ROWS] if one.is_stored])
     rows = [
         {
             "name": result.name,
@@ -132,21 +132,6 @@ async def show_results(
     ]
     await _table(rows, key=artifact_key(name, kind="videos"), description=summary, logger=logger)
     await show_contact_sheet(store, name, results, logger=logger)
-
-
-async def _links(store: VideoStore, results: Sequence[VideoResult]) -> dict[str, str]:
-    """Return the addresses of the stored videos by name; no presigned ones, which are for one page alone."""
-    found = {}
-    for result in results:
-        if result.is_stored:
-            try:
-                link = await store.link(result.name)
-            except OctopusXError:
-                return {}  # the table matters more
-            if link is None or link.kind == "presigned":
-                return {}
-            found[result.name] = link.url
-    return found
 
 
 def _short(text: str) -> str:

@@ -9,7 +9,7 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect_octopusx.api import OctopusXError
 from prefect_octopusx.batches import VideoResult
 from prefect_octopusx.storage import Link, VideoStore, has_poster
-from prefect_octopusx.tasks.markup import anchor, picture, shown
+from prefect_octopusx.tasks.markup import anchor, heading, picture, shown
 from prefect_octopusx.tasks.progress import artifact_key
 from prefect_octopusx.tasks.steps import Logger
 
@@ -41,7 +41,7 @@ async def show_contact_sheet(store: VideoStore, name: str, results: Sequence[Vid
                 await acreate_markdown_artifact(
                     _page(name, cells, total=len(stored)),
                     key=artifact_key(name, kind="contact-sheet"),
-                    description=f"The stored videos of {name}",
+                    description=f"Stored videos: {len(stored)}",
                 )
     except Exception as trouble:  # noqa: BLE001 - what the videos came to matters more than how it looks
         logger.warning("%s: the contact sheet can't be shown: %s", name, str(trouble) or type(trouble).__name__)
@@ -68,8 +68,7 @@ async def _poster(store: VideoStore, result: VideoResult, video: Link) -> Link |
 
 
 def _page(name: str, cells: Sequence[_Cell], *, total: int) -> str:
-    """Return the page, as HTML without a blank line."""
-    parts = [f"<h2>{shown(name)}</h2>"]
+    """Return the page: a heading, and HTML without a blank line."""
     where = " in the AWS console" if cells[0].video.kind == "console" else ""
     told = f"{total} stored {'video' if total == 1 else 'videos'}; the links lead to them{where}."
     if total > len(cells):
@@ -80,14 +79,14 @@ def _page(name: str, cells: Sequence[_Cell], *, total: int) -> str:
             f" The links are presigned and last until {until:%Y-%m-%d %H:%M} UTC at the latest: until then, whoever "
             "has one can fetch the file."
         )
-    parts.append(f"<p>{told}</p>")
+    parts = [f"<p>{told}</p>"]
     if any(cell.poster for cell in cells):
         rows = [cells[start : start + _COLUMNS] for start in range(0, len(cells), _COLUMNS)]
         table = ["".join(f"<td>{_pictured(cell)}</td>" for cell in row) for row in rows]
         parts += ["<table>", "<tbody>", *(f"<tr>{row}</tr>" for row in table), "</tbody>", "</table>"]
     else:
         parts += ["<ul>", *(f"<li>{anchor(cell.video.url, shown(cell.name))}</li>" for cell in cells), "</ul>"]
-    return "\n".join(parts)
+    return heading(name) + "\n".join(parts)
 
 
 def _pictured(cell: _Cell) -> str:

@@ -115,7 +115,7 @@ async def make_video(
         submitted_at=submitted_at,
         poll_interval=poll_interval,
         deadline=deadline,
-        on_change=shown.show,
+        on_look=shown.show,
         logger=logger,
         scheduler=batch.scheduler,
     )

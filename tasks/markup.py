@@ -1,7 +1,7 @@
 """Pieces of artifacts that Prefect's UI shows as a page.
 
-A markdown artifact may hold HTML, which the UI cleans of scripts and the like. Everything here is HTML without a blank
-line, since markdown leaves that alone: so a text from a prompt can be escaped for sure.
+A markdown artifact may hold HTML, which the UI cleans of scripts and the like. All but headings are HTML here, without
+a blank line, since markdown leaves that alone: so a text from a prompt can be escaped for sure.
 """
 
 import re
@@ -9,10 +9,13 @@ from html import escape
 
 from prefect_octopusx.api.redact import redact
 
-__all__ = ["anchor", "human_bytes", "human_seconds", "picture", "shown", "table"]
+__all__ = ["anchor", "heading", "human_bytes", "human_seconds", "picture", "shown", "table"]
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
 """What a browser does not show, or turns the text around that follows it."""
+
+
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 
 
 def shown(text: str, *, longest: int = 200) -> str:
@@ -20,6 +23,12 @@ def shown(text: str, *, longest: int = 200) -> str:
     text = redact(_CONTROLS.sub("", text).strip())
     cut = f"{text[:longest].rstrip()} … ({len(text):,} characters)" if len(text) > longest else text
     return "<br>".join(escape(line) for line in cut.splitlines() if line.strip())
+
+
+def heading(text: str) -> str:
+    """Return a heading in markdown, with a blank line after it; the UI gives HTML's own no style everywhere."""
+    escaped = _PUNCTUATION.sub(r"\\\g<0>", text)
+    return f"## {escaped}\n\n"
 
 
 def anchor(url: str, html: str) -> str:

@@ -2,24 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prefect.artifacts import acreate_markdown_artifact
 
+from prefect_octopusx.api import OctopusXError
 from prefect_octopusx.storage import Extras, Link, VideoRecord, VideoStore, add_extras
 from prefect_octopusx.storage.store import Suffix
-from prefect_octopusx.tasks.markup import anchor, human_bytes, human_seconds, picture, shown, table
+from prefect_octopusx.tasks.markup import anchor, heading, human_bytes, human_seconds, picture, shown, table
 from prefect_octopusx.tasks.progress import artifact_key
 from prefect_octopusx.tasks.steps import Logger
 
-__all__ = ["dress", "report"]
+__all__ = ["dress", "in_words", "lasting_links", "report"]
 
 _PATIENCE = 120.0  # seconds; what is nice to have holds up no run for longer
 _PROMPT = 1200  # characters
 _MOST_FIELDS = 20
 _LABELS = {
-    "duration": "Duration asked for",
+    "duration": "Duration",
     "resolution": "Resolution",
     "size": "Size",
     "aspect_ratio": "Aspect ratio",
@@ -29,6 +30,15 @@ _LABELS = {
     "images": "Images",
 }
 """How fields of requests are called here, in this order; others follow under their own names."""
+
+
+def in_words(record: VideoRecord) -> str:
+    """Return what a completed video is in a few words, without anything that a user wrote."""
+    size = human_bytes(record.size) if record.size is not None else "of unknown size"
+    if record.submitted_at is None or record.completed_at is None:
+        return f"Stored, {size}"
+    waited = (record.completed_at - record.submitted_at).total_seconds()
+    return f"Stored, {size}, {human_seconds(waited)} after it was submitted"
 
 
 async def dress(store: VideoStore, record: VideoRecord, *, logger: Logger) -> Extras:
@@ -52,7 +62,7 @@ async def report(store: VideoStore, record: VideoRecord, *, logger: Logger) -> N
             await acreate_markdown_artifact(
                 await _page(store, record, extras),
                 key=artifact_key(record.name, kind="stored"),
-                description=f"The stored video {record.name}",
+                description=in_words(record),
             )
     except Exception as trouble:  # noqa: BLE001 - as above
         logger.warning("%s: its artifact can't be written: %s", record.name, _told(trouble))
@@ -62,11 +72,25 @@ def _told(trouble: Exception) -> str:
     return "it took too long" if isinstance(trouble, TimeoutError) else str(trouble) or type(trouble).__name__
 
 
+async def lasting_links(store: VideoStore, names: Iterable[str]) -> dict[str, str]:
+    """Return the addresses of stored videos by name, for a table; none if they are presigned, or can't be told."""
+    found = {}
+    try:
+        for name in names:
+            link = await store.link(name)
+            if link is None or link.until is not None:
+                return {}
+            found[name] = link.url
+    except OctopusXError:
+        return {}  # the table matters more
+    return found
+
+
 async def _page(store: VideoStore, record: VideoRecord, extras: Extras) -> str:
-    """Return the page, as HTML without a blank line."""
+    """Return the page: a heading, and HTML without a blank line."""
     suffixes: list[Suffix] = [".mp4", ".json", ".jpg", ".html"]
     video, told, poster, player = [await store.link(record.name, suffix) for suffix in suffixes]
-    parts = [f"<h2>{shown(record.name)}</h2>"]
+    parts = []
     plays = player if extras.player and player and player.kind == "public" else None
     if extras.poster and poster and poster.is_file:
         image = picture(poster.url, f"A frame of {record.name}", width=_width(extras))
@@ -82,7 +106,10 @@ async def _page(store: VideoStore, record: VideoRecord, extras: Extras) -> str:
             f"<p>The links are presigned and last until {video.until:%Y-%m-%d %H:%M} UTC at the latest: until then, "
             "whoever has one can fetch the file.</p>"
         )
-    return "\n".join([*parts, table(list(_facts(store, record, extras)))])
+    parts.append(table(list(_facts(store, record, extras))))
+    # Below the table, which it would make wider than a narrow window.
+    parts.append(f"<p><b>SHA-256</b><br><code>{shown(record.sha256 or '')}</code></p>")
+    return heading(record.name) + "\n".join(parts)
 
 
 def _worded(link: Link, words: str) -> str:
@@ -102,12 +129,13 @@ def _facts(store: VideoStore, record: VideoRecord, extras: Extras) -> Iterator[t
     yield "Model", shown(record.model)
     if prompt:
         yield "Prompt", shown(str(prompt), longest=_PROMPT)
+    request = {name: value for name, value in request.items() if value not in (None, "", [], {})}
     known = [name for name in _LABELS if name in request]
     others = [name for name in request if name not in _LABELS]
     for name in [*known, *others][:_MOST_FIELDS]:
         yield _LABELS.get(name, name), _value(name, request[name])
     if extras.facts:
-        yield "In the file", shown(_in_words(extras))
+        yield "In the file", shown(_file_in_words(extras))
     if record.submitted_at and record.completed_at:
         waited = (record.completed_at - record.submitted_at).total_seconds()
         times = f"{record.submitted_at:%Y-%m-%d %H:%M:%S} to {record.completed_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -117,7 +145,6 @@ def _facts(store: VideoStore, record: VideoRecord, extras: Extras) -> Iterator[t
         yield "Player", f"<code>{shown(store.uri(record.name, '.html'), longest=1500)}</code>"
     if record.size is not None:
         yield "Bytes", f"{human_bytes(record.size)} ({record.size:,} bytes)"
-    yield "SHA-256", f"<code>{shown(record.sha256 or '')}</code>"
     yield "Task", f"<code>{shown(record.task_id or '')}</code>"
     yield "Attempts", str(len(record.earlier) + 1)
 
@@ -128,11 +155,11 @@ def _value(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a request h
     if name == "duration" and isinstance(value, int | float):
         return f"{value} s"
     if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
-        return "<br>".join(shown(part) for part in value[:10]) or "none"
+        return "<br>".join(shown(part) for part in value[:10])
     return shown(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
 
 
-def _in_words(extras: Extras) -> str:
+def _file_in_words(extras: Extras) -> str:
     facts = extras.facts
     if facts is None:
         return ""
