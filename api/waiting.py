@@ -39,6 +39,7 @@ async def wait_until_final(
     poll_interval: float | None = None,
     deadline: float | None = None,
     on_change: Callable[[VideoTask], Awaitable[None]] = _ignore,
+    on_look: Callable[[VideoTask], Awaitable[None]] = _ignore,
     logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -57,6 +58,7 @@ async def wait_until_final(
         poll_interval: Seconds between looks; the pacing's own choice by default.
         deadline: Seconds after `submitted_at` at which to stop; an hour by default, 49 hours for an off-peak job.
         on_change: Called when state or progress changed.
+        on_look: Called at each answer, also where nothing changed.
         logger: Where looks without an answer are logged.
         clock: Returns Unix seconds.
         sleep: Waits some seconds.
@@ -93,6 +95,7 @@ async def wait_until_final(
             age = clock() - submitted_at
             if job.note(task, age):
                 await on_change(task)
+            await on_look(task)
             if task.final:
                 return task
             if job.without_url >= _LOOKS_WITHOUT_URL:

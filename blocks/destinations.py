@@ -2,15 +2,22 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from prefect.blocks.core import Block
-from pydantic import ConfigDict, Field, HttpUrl, model_validator
+from pydantic import ConfigDict, Field, HttpUrl, field_validator, model_validator
 
 from prefect_octopusx.blocks.credentials import LOGOS
 from prefect_octopusx.blocks.parameters import without_bookkeeping
 from prefect_octopusx.blocks.saved import SavedBlock
-from prefect_octopusx.storage import DestinationError, LocalStore, S3Options, S3Store, VideoStore
+from prefect_octopusx.storage import (
+    DestinationError,
+    LocalStore,
+    S3Options,
+    S3Store,
+    VideoStore,
+    check_public_base_url,
+)
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -18,6 +25,25 @@ if TYPE_CHECKING:
 __all__ = ["LocalDestination", "S3Destination"]
 
 _DOCUMENTATION = HttpUrl("https://docs.octopusx.ai")
+
+_POSTER: bool = Field(
+    default=True,
+    description="Whether to put a poster beside each video, a picture NAME.jpg; where PyAV is installed.",
+)
+_PLAYER: bool = Field(default=False, description="Whether to put a page beside each video that plays it, NAME.html.")
+
+
+def _public_base_url(what: str) -> Any:  # noqa: ANN401 - pydantic types its fields so
+    return Field(
+        default=None,
+        title="Public base URL",
+        description=f"The address under which everybody can read {what}, for links and posters in the Prefect UI.",
+        examples=["https://cdn.example.com/videos"],
+    )
+
+
+def _checked(value: str | None) -> str | None:
+    return check_public_base_url(value) if value and value.strip() else None  # a form may send an empty text
 
 
 class S3Destination(SavedBlock):
@@ -39,6 +65,10 @@ class S3Destination(SavedBlock):
         checksum_algorithm: The checksum that S3 verifies on arrival and keeps.
         conditional_writes: Whether the store honours `If-None-Match` and `If-Match`.
         concurrency: Parts of one video on their way at once.
+        public_base_url: The address under which everybody can read what lies under `prefix`.
+        presigned_link_hours: How long the presigned links last that run pages are to have; none by default.
+        poster: Whether to put a poster beside each video.
+        player: Whether to put a page beside each video that plays it.
 
     Example:
         Load a saved destination and run a flow with it:
@@ -92,11 +122,33 @@ class S3Destination(SavedBlock):
         description="Whether the store honours conditional writes; turn it off only where it can't, see the docs.",
     )
     concurrency: int = Field(default=4, ge=1, le=16, description="Parts of 8 MiB of one video on their way at once.")
+    public_base_url: str | None = _public_base_url("what lies under the prefix, such as a CDN's")
+    presigned_link_hours: int | None = Field(
+        default=None,
+        ge=1,
+        le=168,
+        title="Presigned links, hours",
+        description="Gives run pages presigned links that last so many hours, at most 168; who sees the page can fetch "
+        "the video without any credentials. Empty for none.",
+    )
+    poster: bool = _POSTER
+    player: bool = _PLAYER
 
     @model_validator(mode="before")
     @classmethod
     def _read_parameters(cls, data: Any) -> Any:  # noqa: ANN401 - whatever comes
         return without_bookkeeping(data, cls._block_type_slug)
+
+    @field_validator("public_base_url")
+    @classmethod
+    def _check_public_base_url(cls, value: str | None) -> str | None:
+        return _checked(value)
+
+    @model_validator(mode="after")
+    def _check_links(self) -> Self:
+        if self.public_base_url and self.presigned_link_hours:
+            raise ValueError("presigned_link_hours: with `public_base_url` links need no signature; give one of them.")
+        return self
 
     async def store(self) -> VideoStore:
         """Return the store.
@@ -124,7 +176,7 @@ class S3Destination(SavedBlock):
 _STORE_OPTIONS = (
     "bucket", "prefix", "endpoint_url", "region", "addressing_style", "storage_class", "server_side_encryption",
     "sse_kms_key_id", "tags", "checksum_algorithm", "conditional_writes",
-    "concurrency",
+    "concurrency", "public_base_url", "presigned_link_hours", "poster", "player",
 )  # fmt: skip
 
 
@@ -133,6 +185,9 @@ class LocalDestination(SavedBlock):
 
     Attributes:
         folder: The folder; it is made when the first video comes.
+        public_base_url: The address under which everybody can read what lies in the folder.
+        poster: Whether to put a poster beside each video.
+        player: Whether to put a page beside each video that plays it.
 
     Example:
         Load a saved destination:
@@ -154,12 +209,20 @@ class LocalDestination(SavedBlock):
     folder: Path = Field(
         default=Path("videos"), description="The folder, made at need; relative to where the flow runs."
     )
+    public_base_url: str | None = _public_base_url("what lies in the folder, such as a web server's")
+    poster: bool = _POSTER
+    player: bool = _PLAYER
 
     @model_validator(mode="before")
     @classmethod
     def _read_parameters(cls, data: Any) -> Any:  # noqa: ANN401 - whatever comes
         return without_bookkeeping(data, cls._block_type_slug)
 
+    @field_validator("public_base_url")
+    @classmethod
+    def _check_public_base_url(cls, value: str | None) -> str | None:
+        return _checked(value)
+
     async def store(self) -> VideoStore:
         """Return the store."""
-        return LocalStore(self.folder)
+        return LocalStore(self.folder, public_base_url=self.public_base_url, poster=self.poster, player=self.player)

@@ -9,6 +9,9 @@ from prefect_octopusx.api import VideoRequest
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination, resolve_destination
 from prefect_octopusx.storage import RecordState, VideoRecord, check_name, failure
 from prefect_octopusx.tasks import adopt_task, query_video, save_video, wait_for_video
+from prefect_octopusx.tasks.events import open_store
+from prefect_octopusx.tasks.runs import completed
+from prefect_octopusx.tasks.video_report import in_words, report
 
 __all__ = ["adopt_video"]
 
@@ -59,8 +62,10 @@ async def adopt_video(
         raise failure(record)
     if record.state is RecordState.COMPLETED:
         get_run_logger().info("%s: already stored at %s; nothing to do", name, record.uri)
-        return record
+        await report(await open_store(destination), record, logger=get_run_logger())
+        return completed(record, f"Nothing to do. {in_words(record)}: {record.uri}")
     task = await wait_for_video(
         record, destination=destination, credentials=credentials, poll_interval=poll_interval, deadline=deadline
     )
-    return await save_video(record, task, destination=destination, credentials=credentials)
+    saved = await save_video(record, task, destination=destination, credentials=credentials)
+    return completed(saved, f"{in_words(saved)}: {saved.uri}")

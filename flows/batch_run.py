@@ -244,7 +244,8 @@ class _Run:
             result = result.model_copy(update={"uri": uri})
         except DestinationError as error:
             self._logger.error("%s: the results manifest can't be written: %s", self._name, error)  # noqa: TRY400 - said
-        await show_results(self._name, result.results, summary=result.summary(), logger=self._logger)
+        store, summary = self._batch.store, result.summary()
+        await show_results(store, self._name, result.results, summary=summary, logger=self._logger)
         return result
 
     def _all(self, result: BatchResult) -> list[VideoResult]:

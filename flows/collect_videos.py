@@ -7,6 +7,7 @@ from typing import Annotated
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import acreate_table_artifact
+from prefect.runtime import flow_run
 from pydantic import BaseModel, ConfigDict, Field
 
 from prefect_octopusx.api import OctopusXError, TaskState
@@ -21,6 +22,7 @@ from prefect_octopusx.blocks import (
 from prefect_octopusx.storage import RecordState, VideoRecord
 from prefect_octopusx.tasks import PendingVideo, find_pending, save_video
 from prefect_octopusx.tasks.runs import completed
+from prefect_octopusx.tasks.video_report import lasting_links
 
 __all__ = ["CollectedVideo", "collect_videos"]
 
@@ -39,7 +41,13 @@ class CollectedVideo(BaseModel):
     note: str = Field(default="", description="What a person should know, in a few words.")
 
 
-@flow(name="collect-videos")
+def _run_name() -> str:
+    destination = flow_run.parameters.get("destination")
+    given = isinstance(destination, S3Destination | LocalDestination)
+    return f"collect {_where(destination)}" if given else "collect"
+
+
+@flow(name="collect-videos", flow_run_name=_run_name)
 async def collect_videos(
     destination: S3Destination | LocalDestination | None = None,
     credentials: OctopusXCredentials | None = None,
@@ -73,8 +81,13 @@ async def collect_videos(
     rows = await _collect(found, destination, credentials, transfers)
     for row in rows:
         logger.info("%s: %s, task %s, %s old: %s", row.name, row.state, row.task_id, _age(row.age), row.note)
+    stored = [row.name for row in rows if row.state is RecordState.COMPLETED]
+    links = await lasting_links(await destination.store(), stored)
     await acreate_table_artifact(
-        [row.model_dump(mode="json") | {"age": _age(row.age)} for row in rows],
+        [
+            row.model_dump(mode="json") | {"age": _age(row.age)} | ({"link": links.get(row.name, "")} if links else {})
+            for row in rows
+        ],
         key="collected-videos",
         description=f"Pending videos at {_where(destination)}",
     )

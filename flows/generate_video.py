@@ -17,7 +17,9 @@ from prefect_octopusx.flows.options import Lease, Positive, Wait
 from prefect_octopusx.flows.patience import comes_back_later
 from prefect_octopusx.storage import LEASE, OnUncertain, RecordState, VideoRecord, check_name
 from prefect_octopusx.tasks import create_video, save_video, wait_for_video
-from prefect_octopusx.tasks.runs import came_back, retries_are_left, top_run_id
+from prefect_octopusx.tasks.events import open_store
+from prefect_octopusx.tasks.runs import came_back, completed, retries_are_left, top_run_id
+from prefect_octopusx.tasks.video_report import in_words, report
 
 __all__ = ["generate_video"]
 
@@ -103,16 +105,18 @@ async def generate_video(
             return await exception_to_failed_state(error, name="Uncertain")  # type: ignore[return-value]
         if record.state is RecordState.COMPLETED:
             get_run_logger().info("%s: already stored at %s; nothing to do", name, record.uri)
-            return record
+            await report(await open_store(destination), record, logger=get_run_logger())
+            return completed(record, f"Nothing to do. {in_words(record)}: {record.uri}")
         if way == "none":
             get_run_logger().info("%s: submitted, task %s; not waited for", name, record.task_id)
-            return record
+            return completed(record, f"Submitted, not waited for: task {record.task_id}")
         if way == "reschedule":
             await leave_until_ready(record, credentials=credentials, poll_interval=poll_interval, deadline=deadline)
         task = await wait_for_video(
             record, destination=destination, credentials=credentials, poll_interval=poll_interval, deadline=deadline
         )
-        return await save_video(record, task, destination=destination, credentials=credentials)
+        saved = await save_video(record, task, destination=destination, credentials=credentials)
+        return completed(saved, f"{in_words(saved)}: {saved.uri}")
 
 
 def _warn_of_a_folder_that_may_vanish(folder: Path) -> None:

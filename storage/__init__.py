@@ -2,6 +2,7 @@
 
 from prefect_octopusx.storage.adoption import adopt
 from prefect_octopusx.storage.claims import OnUncertain, settle_if_dead
+from prefect_octopusx.storage.decoding import VideoFacts
 from prefect_octopusx.storage.errors import (
     DestinationError,
     DestinationUnavailable,
@@ -10,7 +11,9 @@ from prefect_octopusx.storage.errors import (
     RecordInvalid,
     RecordNotWritten,
 )
+from prefect_octopusx.storage.extras import Extras, add_extras, has_poster
 from prefect_octopusx.storage.journal import complete, current, fail, submit
+from prefect_octopusx.storage.links import Link, check_public_base_url
 from prefect_octopusx.storage.local import LocalStore
 from prefect_octopusx.storage.locations import read_location
 from prefect_octopusx.storage.outlook import Outlook, Step, foresee
@@ -59,6 +62,13 @@ __all__ = [
     "save",
     "transfer",
     "StoredVideo",
+    # What people find beside it, and where
+    "add_extras",
+    "has_poster",
+    "Extras",
+    "VideoFacts",
+    "Link",
+    "check_public_base_url",
     # Errors
     "DestinationError",
     "DestinationUnavailable",

@@ -10,9 +10,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from prefect_octopusx.storage.errors import DestinationError
+from prefect_octopusx.storage.links import Link, check_public_base_url, public_link
 from prefect_octopusx.storage.local_files import (
     create,
     drop_part,
@@ -28,7 +29,7 @@ from prefect_octopusx.storage.local_files import (
     version_of,
 )
 from prefect_octopusx.storage.records import VideoRecord, check_name, is_claim
-from prefect_octopusx.storage.store import Entry, Mark, VideoStore, VideoWriter
+from prefect_octopusx.storage.store import Entry, Mark, Suffix, VideoStore, VideoWriter
 from prefect_octopusx.storage.threads import in_thread, to_the_end
 
 __all__ = ["LocalStore"]
@@ -43,12 +44,26 @@ class LocalStore(VideoStore):
 
     Args:
         folder: Where; `~` is the home folder, a relative path counts from the current one.
+        public_base_url: The address under which everybody can read what lies in the folder; links are made with it.
+        poster: Whether each video is to have a poster, `NAME.jpg`.
+        player: Whether each video is to have a page that plays it, `NAME.html`.
 
     Raises:
         DestinationError: The system is Windows, or `~` leads nowhere.
+        ValueError: `public_base_url` is no plain address.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        public_base_url: str | None = None,
+        poster: bool = True,
+        player: bool = False,
+    ) -> None:
+        self.poster = poster
+        self.player = player
+        self._public = check_public_base_url(public_base_url) if public_base_url is not None else None
         if sys.platform == "win32":
             raise DestinationError(
                 f"The folder {os.fspath(folder)!r} can't be used on Windows, which lacks the locks and renames that "
@@ -62,9 +77,9 @@ class LocalStore(VideoStore):
             ) from None
         self.folder = Path(os.path.abspath(expanded))  # noqa: PTH100 - without following links, unlike `resolve`
 
-    def uri(self, name: str) -> str:
+    def uri(self, name: str, suffix: Suffix = ".mp4") -> str:
         """Return the absolute path of the video."""
-        return str(self._video(name))
+        return str(self._path(name, suffix))
 
     async def read(self, name: str) -> Entry | None:
         """Return the record, or None where there is none."""
@@ -125,6 +140,23 @@ class LocalStore(VideoStore):
         await asyncio.to_thread(overwrite, path, data)
         return str(path)
 
+    def open(self, name: str, suffix: Suffix = ".mp4") -> BinaryIO | None:
+        """Open the video, or what lies beside it; None if it is not there. Blocks."""
+        path = self._path(name, suffix)
+        with explaining(path):
+            try:
+                return path.open("rb")
+            except FileNotFoundError:
+                return None
+
+    async def write_beside(self, name: str, suffix: Literal[".jpg", ".html"], data: bytes) -> None:
+        """Write what lies beside a video, whole, in place of an earlier one."""
+        await asyncio.to_thread(overwrite, self._path(name, suffix), data)
+
+    async def link(self, name: str, suffix: Suffix = ".mp4") -> Link | None:
+        """Return the public address; None without `public_base_url`."""
+        return public_link(self._public, f"{check_name(name)}{suffix}") if self._public else None
+
     @asynccontextmanager
     async def writer(self, name: str) -> AsyncIterator[VideoWriter]:
         """Open the video for writing, into a hidden file beside it."""
@@ -136,10 +168,13 @@ class LocalStore(VideoStore):
             await to_the_end(in_thread(writer.discard))
 
     def _video(self, name: str) -> Path:
-        return self.folder / f"{check_name(name)}.mp4"
+        return self._path(name, ".mp4")
 
     def _record(self, name: str) -> Path:
-        return self.folder / f"{check_name(name)}.json"
+        return self._path(name, ".json")
+
+    def _path(self, name: str, suffix: Suffix) -> Path:
+        return self.folder / f"{check_name(name)}{suffix}"
 
     @property
     def _index(self) -> Path:

@@ -8,15 +8,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, RecordConflict
+from prefect_octopusx.storage.links import Link, public_link
 from prefect_octopusx.storage.records import VideoRecord, check_name, is_claim, is_name
 from prefect_octopusx.storage.s3_client import ChecksumAlgorithm, S3Options, open_client
 from prefect_octopusx.storage.s3_conditions import check_conditions
 from prefect_octopusx.storage.s3_errors import explaining, status_of
+from prefect_octopusx.storage.s3_links import s3_link
+from prefect_octopusx.storage.s3_reading import open_object
 from prefect_octopusx.storage.s3_upload import S3Upload
-from prefect_octopusx.storage.store import Entry, Mark, VideoStore, VideoWriter
+from prefect_octopusx.storage.store import Entry, Mark, Suffix, VideoStore, VideoWriter
 from prefect_octopusx.storage.threads import to_the_end
 
 if TYPE_CHECKING:
@@ -42,12 +45,14 @@ class S3Store(VideoStore):
     def __init__(self, options: S3Options) -> None:
         self.options = options
         self.settling = 0.0 if options.conditional_writes else 2.0
+        self.poster = options.poster
+        self.player = options.player
         self._made: S3Client | None = None
         self._making = threading.Lock()
 
-    def uri(self, name: str) -> str:
+    def uri(self, name: str, suffix: Suffix = ".mp4") -> str:
         """Return the address of the video: `s3://bucket/prefix/NAME.mp4`."""
-        return self._address(self._video(name))
+        return self._address(self.options.key(check_name(name), suffix))
 
     async def read(self, name: str) -> Entry | None:
         """Return the record, or None where there is none."""
@@ -122,6 +127,21 @@ class S3Store(VideoStore):
         await asyncio.to_thread(self._put_file, key, data)
         return self._address(key)
 
+    def open(self, name: str, suffix: Suffix = ".mp4") -> BinaryIO | None:
+        """Open the video, or what lies beside it, by requests for ranges; None if it is not there. Blocks."""
+        key = self.options.key(check_name(name), suffix)
+        return open_object(self._client("GetObject", key), self.options, key)
+
+    async def write_beside(self, name: str, suffix: Literal[".jpg", ".html"], data: bytes) -> None:
+        """Write what lies beside a video, in place of an earlier one."""
+        await asyncio.to_thread(self._put_file, self.options.key(check_name(name), suffix), data)
+
+    async def link(self, name: str, suffix: Suffix = ".mp4") -> Link | None:
+        """Return the public address, else a presigned link if they are asked for, else AWS's own page, if it is AWS."""
+        if self.options.public_base_url is not None:
+            return public_link(self.options.public_base_url, f"{check_name(name)}{suffix}")
+        return await asyncio.to_thread(self._link, self.options.key(check_name(name), suffix))
+
     @asynccontextmanager
     async def writer(self, name: str) -> AsyncIterator[VideoWriter]:
         """Open the video for writing. A cancellation waits for the parts on their way, then aborts the upload."""
@@ -157,6 +177,11 @@ class S3Store(VideoStore):
                             "it is a whole URL, such as https://minio.example.com:9000."
                         ) from None
             return self._made
+
+    def _link(self, key: str) -> Link | None:
+        client = self._client("GetObject", key)
+        with explaining(self.options, "GetObject", key):
+            return s3_link(client, self.options, key)
 
     def _get(self, key: str, most: int | None = None) -> "_Stored | None":
         """Return an object, None if there is none."""
@@ -313,8 +338,11 @@ class S3Store(VideoStore):
                             )
 
 
+_KINDS = {".jsonl": "application/jsonl", ".jpg": "image/jpeg", ".html": "text/html; charset=utf-8"}
+
+
 def _kind(key: str) -> str:
-    return "application/jsonl" if key.endswith(".jsonl") else "application/octet-stream"
+    return _KINDS.get(f".{key.rpartition('.')[2]}", "application/octet-stream")
 
 
 class _Stored(NamedTuple):

@@ -8,16 +8,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode
 
+from prefect_octopusx.storage.links import check_public_base_url
+
 if TYPE_CHECKING:
     from boto3.session import Session
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["ChecksumAlgorithm", "S3Options", "open_client"]
+__all__ = ["LONGEST_PRESIGNED", "ChecksumAlgorithm", "S3Options", "open_client"]
 
 ChecksumAlgorithm = Literal["CRC32", "SHA1", "SHA256"]
 """Those that boto3 knows without its C extension."""
 
 MIB = 1024 * 1024
+LONGEST_PRESIGNED = 168
+"""Hours; S3's own limit."""
 _SMALLEST_PART = 5 * MIB  # S3's own limit for every part but the last
 
 
@@ -41,11 +45,16 @@ class S3Options:
             two runs start at once.
         concurrency: How many parts of a video are sent at the same time.
         part_size: Bytes, at least 5 MiB. Memory: about (`concurrency` + 1) parts for a video under way.
+        public_base_url: The address under which everybody can read what lies under `prefix`; links are made with it.
+        presigned_link_hours: How long presigned links to videos last, 1 to 168 hours; None makes none. Whoever has one
+            can fetch the video.
+        poster: Whether each video is to have a poster, `NAME.jpg`.
+        player: Whether each video is to have a page that plays it, `NAME.html`.
         session_factory: Makes the boto3 session, for keys from a saved block; None is AWS's own chain (environment,
             profile, role).
 
     Raises:
-        ValueError: `concurrency` or `part_size` is out of range.
+        ValueError: An option is out of range, or `public_base_url` is no plain address.
     """
 
     bucket: str
@@ -61,6 +70,10 @@ class S3Options:
     conditional_writes: bool = True
     concurrency: int = 4
     part_size: int = 8 * MIB
+    public_base_url: str | None = None
+    presigned_link_hours: int | None = None
+    poster: bool = True
+    player: bool = False
     session_factory: "Callable[[], Session] | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -68,6 +81,12 @@ class S3Options:
             raise ValueError(f"concurrency: {self.concurrency} is less than 1.")
         if self.part_size < _SMALLEST_PART:
             raise ValueError(f"part_size: {self.part_size} is less than S3's 5 MiB ({_SMALLEST_PART} bytes).")
+        if self.public_base_url is not None:
+            object.__setattr__(self, "public_base_url", check_public_base_url(self.public_base_url))
+        if self.presigned_link_hours is not None and not 1 <= self.presigned_link_hours <= LONGEST_PRESIGNED:
+            raise ValueError(f"presigned_link_hours: {self.presigned_link_hours} is not from 1 to {LONGEST_PRESIGNED}.")
+        if self.presigned_link_hours is not None and self.public_base_url is not None:
+            raise ValueError("presigned_link_hours: with `public_base_url` links need no signature; give one of them.")
 
     def key(self, name: str, ending: str) -> str:
         """Return the object key of `name` with an ending such as `.mp4`."""
@@ -120,10 +139,20 @@ def open_client(options: S3Options) -> "S3Client":
         retries={"mode": "standard"},
         max_pool_connections=max(10, options.concurrency + 2),
         user_agent_extra="prefect-octopusx",
-        s3={"addressing_style": options.addressing_style or ("path" if options.endpoint_url else "auto")},
+        s3={"addressing_style": _addressing(options)},
     )
     if options.checksum_algorithm is None:
         unasked = Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
         config = config.merge(unasked)
+    if options.presigned_link_hours is not None:  # left alone, boto3 signs links the old way, which new regions refuse
+        config = config.merge(Config(signature_version="s3v4"))
     session = options.session_factory() if options.session_factory else boto3.Session()
     return session.client("s3", region_name=options.region, endpoint_url=options.endpoint_url, config=config)
+
+
+def _addressing(options: S3Options) -> Literal["auto", "path", "virtual"]:
+    if options.addressing_style or options.endpoint_url:
+        return options.addressing_style or "path"
+    if options.presigned_link_hours is None or "." in options.bucket:  # a certificate covers no dots
+        return "auto"
+    return "virtual"  # what auto mostly is; but with auto, boto3 makes links that miss the bucket's region

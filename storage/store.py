@@ -3,11 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, Literal, NamedTuple, Protocol
 
+from prefect_octopusx.storage.links import Link
 from prefect_octopusx.storage.records import VideoRecord
 
-__all__ = ["Entry", "Mark", "VideoStore", "VideoWriter"]
+__all__ = ["Entry", "Mark", "Suffix", "VideoStore", "VideoWriter"]
+
+Suffix = Literal[".mp4", ".json", ".jpg", ".html"]
+"""What lies under a video's name: the video, its record, its poster, its player."""
 
 
 class Entry(NamedTuple):
@@ -61,9 +65,13 @@ class VideoStore(ABC):
 
     settling: float = 0.0
     """Seconds until a claim just written is surely the last one; 0 where writes are atomic on condition."""
+    poster: bool = False
+    """Whether each video is to have a poster beside it, `NAME.jpg`."""
+    player: bool = False
+    """Whether each video is to have a page that plays it beside it, `NAME.html`."""
 
     @abstractmethod
-    def uri(self, name: str) -> str:
+    def uri(self, name: str, suffix: Suffix = ".mp4") -> str:
         """Return the address of the video: `s3://bucket/prefix/NAME.mp4`, or the file's absolute path."""
 
     @abstractmethod
@@ -126,6 +134,21 @@ class VideoStore(ABC):
     @abstractmethod
     async def write_file(self, name: str, data: bytes) -> str:
         """Write such a file, whole, in place of an earlier one; return its address."""
+
+    @abstractmethod
+    def open(self, name: str, suffix: Suffix = ".mp4") -> BinaryIO | None:
+        """Open the video, or what lies beside it, to be read here and there; None if it is not there.
+
+        Memory stays constant. Blocks, and so does what it returns: for threads. Close it.
+        """
+
+    @abstractmethod
+    async def write_beside(self, name: str, suffix: Literal[".jpg", ".html"], data: bytes) -> None:
+        """Write what lies beside a video, whole, in place of an earlier one."""
+
+    @abstractmethod
+    async def link(self, name: str, suffix: Suffix = ".mp4") -> Link | None:
+        """Return where a browser finds the video, or what lies beside it; None if there is no such address."""
 
     @abstractmethod
     def writer(self, name: str) -> AbstractAsyncContextManager[VideoWriter]:

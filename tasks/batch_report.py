@@ -12,9 +12,12 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.exceptions import PrefectException
 
 from prefect_octopusx.batches import PlannedVideo, VideoResult
+from prefect_octopusx.storage import VideoStore
+from prefect_octopusx.tasks.contact_sheet import show_contact_sheet
 from prefect_octopusx.tasks.progress import artifact_key
 from prefect_octopusx.tasks.runs import came_back, flow_run_id
 from prefect_octopusx.tasks.steps import Logger
+from prefect_octopusx.tasks.video_report import lasting_links
 
 __all__ = ["BatchProgress", "show_plan", "show_results"]
 
@@ -106,15 +109,19 @@ async def show_plan(name: str, planned: Sequence[PlannedVideo], *, summary: str,
     await _table(rows, key=artifact_key(name, kind="plan"), description=summary, logger=logger)
 
 
-async def show_results(name: str, results: Sequence[VideoResult], *, summary: str, logger: Logger) -> None:
-    """Write the results as a table, what is not stored first."""
+async def show_results(
+    store: VideoStore, name: str, results: Sequence[VideoResult], *, summary: str, logger: Logger
+) -> None:
+    """Write the results as a table, what is not stored first, and the stored ones as a contact sheet."""
     order = sorted(results, key=lambda result: result.is_stored)
+    links = await lasting_links(store, [one.name for one in order[:_MOST_ROWS] if one.is_stored])
     rows = [
         {
             "name": result.name,
             "state": result.state,
             "model": result.model,
             "uri": result.uri or "",
+            **({"link": links.get(result.name, "")} if links else {}),
             "bytes": result.bytes,
             "seconds": result.seconds,
             "attempts": result.attempts,
@@ -124,6 +131,7 @@ async def show_results(name: str, results: Sequence[VideoResult], *, summary: st
         for result in order
     ]
     await _table(rows, key=artifact_key(name, kind="videos"), description=summary, logger=logger)
+    await show_contact_sheet(store, name, results, logger=logger)
 
 
 def _short(text: str) -> str:

@@ -7,14 +7,15 @@ whichever run makes it, and not again when a run resumes or follows what another
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO, Literal
 from uuid import NAMESPACE_URL, uuid5
 
 from prefect.events import emit_event
 from prefect.logging import get_logger
 
 from prefect_octopusx.blocks import Destination, resolve_destination
-from prefect_octopusx.storage import Entry, Mark, RecordState, VideoRecord, VideoStore, VideoWriter
+from prefect_octopusx.storage import Entry, Link, Mark, RecordState, VideoRecord, VideoStore, VideoWriter
+from prefect_octopusx.storage.store import Suffix
 from prefect_octopusx.tasks.assets import tell_materialized
 
 __all__ = ["open_store"]
@@ -91,6 +92,8 @@ class _TellingStore(VideoStore):
     def __init__(self, store: VideoStore) -> None:
         self._store = store
         self.settling = store.settling
+        self.poster = store.poster
+        self.player = store.player
 
     async def create(self, record: VideoRecord) -> Entry:
         written = await self._store.create(record)
@@ -107,8 +110,8 @@ class _TellingStore(VideoStore):
         if record.state in _TOLD:
             _tell(record, self.uri(record.name))
 
-    def uri(self, name: str) -> str:
-        return self._store.uri(name)
+    def uri(self, name: str, suffix: Suffix = ".mp4") -> str:
+        return self._store.uri(name, suffix)
 
     async def read(self, name: str) -> Entry | None:
         return await self._store.read(name)
@@ -136,6 +139,15 @@ class _TellingStore(VideoStore):
 
     async def write_file(self, name: str, data: bytes) -> str:
         return await self._store.write_file(name, data)
+
+    def open(self, name: str, suffix: Suffix = ".mp4") -> BinaryIO | None:
+        return self._store.open(name, suffix)
+
+    async def write_beside(self, name: str, suffix: Literal[".jpg", ".html"], data: bytes) -> None:
+        await self._store.write_beside(name, suffix, data)
+
+    async def link(self, name: str, suffix: Suffix = ".mp4") -> Link | None:
+        return await self._store.link(name, suffix)
 
     def writer(self, name: str) -> AbstractAsyncContextManager[VideoWriter]:
         return self._store.writer(name)

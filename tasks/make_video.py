@@ -21,6 +21,7 @@ from prefect_octopusx.tasks.retries import RARELY_PASSING, resend_is_safe, retry
 from prefect_octopusx.tasks.runs import top_run_id
 from prefect_octopusx.tasks.steps import Logger, store_video, submit_video, watch_video
 from prefect_octopusx.tasks.submittable import submittable
+from prefect_octopusx.tasks.video_report import dress
 
 __all__ = ["make_video"]
 
@@ -116,14 +117,16 @@ async def make_video(
         submitted_at=submitted_at,
         poll_interval=poll_interval,
         deadline=deadline,
-        on_change=shown.show,
+        on_look=shown.show,
         logger=logger,
         scheduler=batch.scheduler,
     )
     if seen.state is TaskState.FAILED:
         raise failure(await fail(batch.store, record, seen))
     async with batch.transfers:
-        return await store_video(batch.store, batch.client, record, seen, logger=logger)
+        saved = await store_video(batch.store, batch.client, record, seen, logger=logger)
+    await dress(batch.store, saved, logger=logger)  # beside the next transfers
+    return saved
 
 
 class _Transitions:

@@ -10,6 +10,7 @@ from prefect_octopusx.tasks.retries import FREE_STEP
 from prefect_octopusx.tasks.runs import attempt
 from prefect_octopusx.tasks.steps import store_video
 from prefect_octopusx.tasks.submittable import submittable
+from prefect_octopusx.tasks.video_report import report
 
 __all__ = ["save_video"]
 
@@ -49,4 +50,6 @@ async def save_video(
     logger = get_run_logger()
     store = await open_store(destination)
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
-        return await store_video(store, client, record, task if attempt() == 1 else None, logger=logger)
+        saved = await store_video(store, client, record, task if attempt() == 1 else None, logger=logger)
+    await report(store, saved, logger=logger)
+    return saved

@@ -75,7 +75,7 @@ async def watch_video(
     submitted_at: float,
     poll_interval: float | None,
     deadline: float | None,
-    on_change: Callable[[VideoTask], Awaitable[None]],
+    on_look: Callable[[VideoTask], Awaitable[None]],
     logger: Logger,
     scheduler: RequestScheduler | None = None,
 ) -> VideoTask:
@@ -87,7 +87,7 @@ async def watch_video(
         submitted_at: Unix seconds.
         poll_interval: Seconds between looks; by default the pacing decides.
         deadline: Seconds after the submission at which to stop.
-        on_change: Called when state or progress changed.
+        on_look: Called at each answer.
         logger: The run's logger.
         scheduler: The budget of requests that it shares with others.
 
@@ -108,7 +108,7 @@ async def watch_video(
             off_peak=record.off_peak if record else False,
             poll_interval=poll_interval,
             deadline=deadline,
-            on_change=on_change,
+            on_look=on_look,
             logger=logger,
             scheduler=scheduler,
         )

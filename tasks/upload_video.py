@@ -11,6 +11,7 @@ from prefect_octopusx.storage import RecordState, VideoRecord, current, save
 from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.retries import FREE_STEP, destination_is_away
 from prefect_octopusx.tasks.submittable import submittable
+from prefect_octopusx.tasks.video_report import report
 
 __all__ = ["upload_video"]
 
@@ -43,12 +44,13 @@ async def upload_video(path: Path | str, record: VideoRecord, *, destination: De
     """
     path = Path(path)
     store = await open_store(destination)
-    known = (await current(store, record)).record
-    if known.state is RecordState.COMPLETED:
-        return known  # stored once: by an earlier attempt, or by another run
-    size = path.stat().st_size
-    saved = await save(store, record, _chunks(path), declared_length=size, content_type="video/mp4")
-    get_run_logger().info("%s: stored %s, %d bytes, sha256 %s", saved.name, saved.uri, saved.size, saved.sha256)
+    logger = get_run_logger()
+    saved = (await current(store, record)).record
+    if saved.state is not RecordState.COMPLETED:  # else stored once: by an earlier attempt, or by another run
+        size = path.stat().st_size
+        saved = await save(store, record, _chunks(path), declared_length=size, content_type="video/mp4")
+        logger.info("%s: stored %s, %d bytes, sha256 %s", saved.name, saved.uri, saved.size, saved.sha256)
+    await report(store, saved, logger=logger)
     return saved
 
 

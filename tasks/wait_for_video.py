@@ -64,7 +64,7 @@ async def wait_for_video(
     name = record.name if record else str(video)
     task_id = (record.task_id if record else str(video)) or ""
     submitted_at = record.submitted_at.timestamp() if record and record.submitted_at else started_at()
-    progress = Progress(artifact_key(name), f"{name} ({record.model})" if record else name, logger)
+    progress = Progress(artifact_key(name), f"{name} ({record.model})" if record else name, submitted_at, logger)
     async with (await resolve_credentials(credentials)).client(logger=logger) as client:
         task = await watch_video(
             client,
@@ -72,7 +72,7 @@ async def wait_for_video(
             submitted_at=submitted_at,
             poll_interval=poll_interval,
             deadline=deadline,
-            on_change=progress.show,
+            on_look=progress.show,
             logger=logger,
         )
     if task.state is not TaskState.FAILED:

@@ -107,17 +107,17 @@ def s3_url() -> Iterator[str]:
 
 @pytest.fixture
 def s3_destination(s3_url: str, request: pytest.FixtureRequest) -> S3Destination:
-    """Make a bucket for one test."""
+    """Make a bucket for one test. No posters, whose decoding takes time; the tests of run pages have them."""
     name = f"videos-{abs(hash(request.node.nodeid)):x}"
     boto3.client("s3", endpoint_url=s3_url).create_bucket(Bucket=name)
-    return S3Destination(bucket=name, prefix="clips", endpoint_url=s3_url, region="us-east-1")
+    return S3Destination(bucket=name, prefix="clips", endpoint_url=s3_url, region="us-east-1", poster=False)
 
 
 @pytest.fixture(params=["s3", "local"])
 def destination(request: pytest.FixtureRequest, tmp_path: Path) -> S3Destination | LocalDestination:
     """Give both kinds of destination in turn."""
     if request.param == "local":
-        return LocalDestination(folder=tmp_path / "videos")
+        return LocalDestination(folder=tmp_path / "videos", poster=False)
     found: S3Destination = request.getfixturevalue("s3_destination")
     return found
 

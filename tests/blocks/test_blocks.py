@@ -77,6 +77,34 @@ def test_a_base_url_ends_before_the_version(url: str) -> None:
     assert OctopusXCredentials(api_key=secret("sk-x"), base_url=url).base_url == "https://octopusx.ai"
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"public_base_url": "cdn.example.com"}, "public_base_url: it is a plain address"),
+        ({"public_base_url": "https://u:p@cdn.example.com"}, "public_base_url: it is a plain address"),
+        ({"presigned_link_hours": 169}, "presigned_link_hours"),
+        ({"presigned_link_hours": 0}, "presigned_link_hours"),
+        ({"presigned_link_hours": 1, "public_base_url": "https://cdn.example.com"}, "give one of them"),
+    ],
+)
+def test_what_can_give_no_links_is_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        S3Destination(bucket="videos", **fields)
+
+
+async def test_an_empty_field_of_a_form_is_no_address(tmp_path: Path) -> None:
+    assert S3Destination(bucket="videos", public_base_url="").public_base_url is None
+    assert await (await LocalDestination(folder=tmp_path, public_base_url=" ").store()).link("fox") is None
+
+
+async def test_what_lies_beside_videos_is_configured_once(tmp_path: Path) -> None:
+    for destination in (S3Destination(bucket="videos"), LocalDestination(folder=tmp_path)):
+        store = await destination.store()
+        assert (store.poster, store.player) == (True, False)
+        store = await destination.model_copy(update={"poster": False, "player": True}).store()
+        assert (store.poster, store.player) == (False, True)
+
+
 def test_the_key_is_never_shown() -> None:
     credentials = OctopusXCredentials(api_key=secret("sk-very-secret"))
     shown = f"{credentials!r} {credentials} {credentials.model_dump()} {credentials.model_dump_json()}"

@@ -78,7 +78,7 @@ class Folder:
     """A folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.destination = LocalDestination(folder=folder)
+        self.destination = LocalDestination(folder=folder, poster=False)
 
     def names(self) -> list[str]:
         folder = self.destination.folder
@@ -99,7 +99,8 @@ def bucket(s3_url: str, **options: bool) -> Iterator[Bucket]:
     client = boto3.client("s3", endpoint_url=s3_url)
     name = f"videos-{uuid4().hex[:12]}"
     client.create_bucket(Bucket=name)
-    destination = S3Destination(bucket=name, prefix="clips", endpoint_url=s3_url, region="us-east-1", **options)
+    where = {"bucket": name, "prefix": "clips", "endpoint_url": s3_url, "region": "us-east-1"}
+    destination = S3Destination.model_validate({**where, "poster": False, **options})
     yield Bucket(destination, client)
     client.close()
 

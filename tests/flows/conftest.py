@@ -24,7 +24,7 @@ def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Destination:
     """
     kind = request.param or ("s3" if zlib.crc32(request.node.name.encode()) % 2 else "local")
     if kind == "local":
-        return LocalDestination(folder=tmp_path / "videos")
+        return LocalDestination(folder=tmp_path / "videos", poster=False)
     found: S3Destination = request.getfixturevalue("s3_destination")
     return found
 
@@ -36,7 +36,7 @@ def run(destination: Destination, credentials: OctopusXCredentials) -> Run:
 
 @pytest.fixture
 def batch(tmp_path: Path, credentials: OctopusXCredentials, sandbox: Sandbox) -> Batches:
-    return Batches(LocalDestination(folder=tmp_path / "videos"), credentials, sandbox)
+    return Batches(LocalDestination(folder=tmp_path / "videos", poster=False), credentials, sandbox)
 
 
 @pytest.fixture

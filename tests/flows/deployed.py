@@ -141,7 +141,7 @@ class Studio:
     def __init__(self, folder: Path, generation: float = DAYS) -> None:
         self.passed = 0.0
         self.sandbox = Sandbox(SandboxSettings(generation=generation, refresh=0, clock=lambda: time() + self.passed))
-        self.destination = LocalDestination(folder=folder)
+        self.destination = LocalDestination(folder=folder, poster=False)
 
     def hold_looks(self, seconds: float = 5) -> None:
         """Let the next look take so long that there is time to act."""

@@ -35,7 +35,7 @@ def sandbox(now: Clock) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def flows(tmp_path: Path, credentials: OctopusXCredentials, sandbox: Sandbox) -> Flows:
-    return Flows(LocalDestination(folder=tmp_path / "videos"), credentials, sandbox)
+    return Flows(LocalDestination(folder=tmp_path / "videos", poster=False), credentials, sandbox)
 
 
 @pytest.fixture

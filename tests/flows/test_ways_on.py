@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
 
 @pytest.fixture
 def flows(tmp_path: Path, credentials: OctopusXCredentials, sandbox: Sandbox) -> Flows:
-    return Flows(LocalDestination(folder=tmp_path / "videos"), credentials, sandbox)
+    return Flows(LocalDestination(folder=tmp_path / "videos", poster=False), credentials, sandbox)
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 from prefect_octopusx.sandbox import Sandbox
-from prefect_octopusx.storage import Entry, Mark, VideoRecord, VideoStore, VideoWriter
+from prefect_octopusx.storage import Entry, Link, Mark, VideoRecord, VideoStore, VideoWriter
+from prefect_octopusx.storage.store import Suffix
 
 T = TypeVar("T")
 
@@ -30,8 +31,17 @@ class Around(VideoStore):
         del what
         return await act()
 
-    def uri(self, name: str) -> str:
-        return self.inner.uri(name)
+    def uri(self, name: str, suffix: Suffix = ".mp4") -> str:
+        return self.inner.uri(name, suffix)
+
+    def open(self, name: str, suffix: Suffix = ".mp4") -> BinaryIO | None:
+        return self.inner.open(name, suffix)
+
+    async def write_beside(self, name: str, suffix: Literal[".jpg", ".html"], data: bytes) -> None:
+        await self.inner.write_beside(name, suffix, data)
+
+    async def link(self, name: str, suffix: Suffix = ".mp4") -> Link | None:
+        return await self.inner.link(name, suffix)
 
     async def read(self, name: str) -> Entry | None:
         return await self.inner.read(name)

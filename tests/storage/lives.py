@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeVar
+from typing import BinaryIO, Literal, NamedTuple, TypeVar
 
 from prefect_octopusx.api import OctopusXClient, ViduRequest
 from prefect_octopusx.api.replies import VideoTask
@@ -12,12 +12,14 @@ from prefect_octopusx.sandbox import Fault, Sandbox
 from prefect_octopusx.storage import (
     DestinationUnavailable,
     Entry,
+    Link,
     Mark,
     RecordState,
     VideoRecord,
     VideoStore,
     VideoWriter,
 )
+from prefect_octopusx.storage.store import Suffix
 from tests.clocks import Clock
 
 T = TypeVar("T")
@@ -193,8 +195,17 @@ class Watched(VideoStore):
         for mark in [mark async for mark in self._real.pending()]:
             yield mark._replace(age=self._world.age(mark.claim))
 
-    def uri(self, name: str) -> str:
-        return self._real.uri(name)
+    def uri(self, name: str, suffix: Suffix = ".mp4") -> str:
+        return self._real.uri(name, suffix)
+
+    def open(self, name: str, suffix: Suffix = ".mp4") -> BinaryIO | None:
+        return self._real.open(name, suffix)
+
+    async def write_beside(self, name: str, suffix: Literal[".jpg", ".html"], data: bytes) -> None:
+        await self._real.write_beside(name, suffix, data)
+
+    async def link(self, name: str, suffix: Suffix = ".mp4") -> Link | None:
+        return await self._real.link(name, suffix)
 
     @asynccontextmanager
     async def writer(self, name: str) -> AsyncIterator[VideoWriter]:

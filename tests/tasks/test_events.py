@@ -32,7 +32,7 @@ async def told(prefect_api: str, tmp_path: Path) -> AsyncIterator[Told]:  # noqa
 
 @pytest.fixture
 def given(credentials: OctopusXCredentials, tmp_path: Path) -> dict[str, Any]:
-    return {"destination": LocalDestination(folder=tmp_path / "videos"), "credentials": credentials}
+    return {"destination": LocalDestination(folder=tmp_path / "videos", poster=False), "credentials": credentials}
 
 
 async def generate(given: dict[str, Any], name: str = "a/hero", **options: Any) -> Any:  # noqa: ANN401

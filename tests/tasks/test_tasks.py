@@ -37,7 +37,7 @@ CAT = ViduRequest(model="viduq3-pro", prompt="a cat chasing butterflies", durati
 
 @pytest.fixture
 def given(credentials: OctopusXCredentials, tmp_path: Path) -> dict[str, Any]:
-    return {"destination": LocalDestination(folder=tmp_path / "videos"), "credentials": credentials}
+    return {"destination": LocalDestination(folder=tmp_path / "videos", poster=False), "credentials": credentials}
 
 
 def gets(sandbox: Sandbox) -> int:
