@@ -17,15 +17,13 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from prefect_octopusx.sandbox import Sandbox, SandboxSettings
-from tests.docs.pages import ROOT, section, text
+from tests.docs.pages import BLOCK, ROOT, file_name, section, text
 from tests.docs.terminal import Terminal, until
 from tests.servers import free_port
 
 PAGE = text("docs/tutorial.md")
 CALENDAR = "generate-due-videos/calendar"
 
-_BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
-_SAVED = re.compile(r"as `(?P<name>[\w.]+)`[^`]*\Z")
 _TERMINAL = re.compile(r"# terminal (\d)")
 _PRINTED = re.compile(r"^\s*print\(.*\)  # (?P<text>.+)$", re.MULTILINE)
 
@@ -58,7 +56,7 @@ class Reader:
     def does(self, heading: str) -> None:
         """Do all of a section."""
         page, read = section(PAGE, heading), 0
-        for found in _BLOCK.finditer(page):
+        for found in BLOCK.finditer(page):
             self._heed(page[read : found.start()])
             code, read = found["code"], found.end()
             for given, changed in self._changes.items():
@@ -66,9 +64,7 @@ class Reader:
             if found["language"] == "bash":
                 self._type(code)
             else:
-                saved = _SAVED.search(page[: found.start()])
-                assert saved, f"where does this go? {code}"
-                self._save(saved["name"], code)
+                self._save(file_name(page[: found.start()]), code)
 
     def terminal(self, number: int) -> Terminal:
         """Return a terminal, opened at need."""
