@@ -63,7 +63,7 @@ names:
 types: $(READY) names
 	$(BIN)/mypy -p prefect_octopusx
 
-# The pages as a site, in build/site, to be read there without a server or the network. A warning fails it; the variable is
+# The pages as a site, in build/site; `python -m http.server -d build/site` shows it. A warning fails it; the variable is
 # for a notice about MkDocs 2, which has nothing to do with us.
 docs: $(READY) names
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
