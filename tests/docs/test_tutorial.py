@@ -3,6 +3,7 @@
 What is otherwise than at its reader's is in `changes` and `environment`, below.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import boto3
 import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import ObjectNotFound
 
 from prefect_octopusx.sandbox import Sandbox, SandboxSettings
 from tests.docs.pages import BLOCK, ROOT, file_name, section, text
@@ -125,7 +127,7 @@ def changes(prefect_api: str) -> dict[str, str]:
         "--generation 5": "--generation 0.5",
         "poll_interval=2": "poll_interval=0.5",
         "poll_interval: 2": "poll_interval: 0.5",
-        "interval: 60": "interval: 5",
+        "interval: 60": "interval: 8",
     }
 
 
@@ -144,10 +146,10 @@ def reader(changes: dict[str, str], real: Sandbox, s3_url: str, tmp_path: Path) 
     for folder in ("examples", "deployments"):
         shutil.copytree(ROOT / folder, clone / folder)
 
-    def two_runs_are_over() -> bool:
-        return found.terminal(4).seen().count("'calendar (due)' - Finished in state Completed") >= 2
+    def a_run_is_over() -> bool:
+        return "Flow run 'calendar (due)' - Finished in state Completed" in found.terminal(4).seen()
 
-    found = Reader(clone, environment, changes, {"Wait until two runs are over": two_runs_are_over})
+    found = Reader(clone, environment, changes, {"Wait until it is over": a_run_is_over})
     with get_client(sync_client=True) as prefect:
         known = {block.id for block in prefect.read_block_documents(limit=None)}
     yield found
@@ -159,7 +161,8 @@ def reader(changes: dict[str, str], real: Sandbox, s3_url: str, tmp_path: Path) 
         for block in prefect.read_block_documents(limit=None):
             if block.id not in known:
                 prefect.delete_block_document(block.id)
-        prefect.delete_deployment(prefect.read_deployment_by_name(CALENDAR).id)
+        with contextlib.suppress(ObjectNotFound):  # the tutorial was not followed so far
+            prefect.delete_deployment(prefect.read_deployment_by_name(CALENDAR).id)
 
 
 def test_the_tutorial_leads_to_a_scheduled_calendar(reader: Reader, changes: dict[str, str], real: Sandbox) -> None:
