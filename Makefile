@@ -11,7 +11,7 @@ LAYERS := api batches blocks cli doctor flows sandbox storage tasks
 # Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
 CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 
-.PHONY: demo test coverage swift postgres redis soak bench lint types wheel check clean
+.PHONY: demo test coverage swift postgres redis soak bench lint names types docs wheel check clean
 
 demo: $(READY)
 	@$(CLEAN) $(BIN)/python deployments/demo.py $(if $(KEEP),--keep)
@@ -55,17 +55,25 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)
+# The folders under the names that they are installed by, for tools that read the code without importing it.
+names:
 	@mkdir -p build/types/prefect_octopusx
 	@for layer in $(LAYERS); do ln -sfn ../../../$$layer build/types/prefect_octopusx/$$layer; done
+
+types: $(READY) names
 	$(BIN)/mypy -p prefect_octopusx
 	$(BIN)/mypy tests/typing
+
+# The pages as a site, in build/site; `python -m http.server -d build/site` shows it. A warning fails it; the variable is
+# for a notice about MkDocs 2, which has nothing to do with us.
+docs: $(READY) names
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # What users install: the wheel in an environment of its own, with pip alone.
 wheel: $(READY)
 	PYTHON=$(PYTHON) sh tests/wheel/check.sh
 
-check: lint types test wheel demo
+check: lint types docs test wheel demo
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -28,12 +28,14 @@ from tests.docs.pages import blocks, section, text
 from tests.flows.deployed import Deployed, Left
 
 WRITTEN = {one["name"]: one for one in yaml.safe_load(FILE.read_text("utf-8"))["deployments"]}
-COMMANDS = re.findall(r"^(?!export).+", blocks(section(text("README.md"), "On a schedule"), "bash")[0], re.MULTILINE)
+COMMANDS = re.findall(
+    r"^(?!export).+", blocks(section(text("docs/deploying.md"), "Five commands"), "bash")[0], re.MULTILINE
+)
 
 
 @pytest.fixture(scope="module")
 def deployed(prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, DeploymentResponse]:
-    """Deploy all, as the README says; give what the server has then, by name."""
+    """Deploy all, as the page says; give what the server has then, by name."""
     (line,) = (line for line in COMMANDS if line.startswith("prefect deploy "))
     command = shlex.split(line.removeprefix("prefect").replace("deployments/prefect.yaml", shlex.quote(str(FILE))))
     assert "prefect work-pool create videos --type process" in COMMANDS

@@ -3,14 +3,15 @@
 import re
 from pathlib import Path
 
-__all__ = ["PAGES", "ROOT", "blocks", "rows", "section", "text"]
+__all__ = ["BLOCK", "PAGES", "ROOT", "blocks", "file_name", "rows", "section", "text"]
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(
     (ROOT / "docs").glob("*.md")
 )
+_SAVED = re.compile(r"[Aa]s `(?P<name>[\w.]+)`[^`]*\Z")
 _CELL = re.compile(r"(?<!\\)\|")
-_FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def text(name: str) -> str:
@@ -32,4 +33,14 @@ def rows(page: str) -> list[list[str]]:
 
 def blocks(page: str, language: str) -> list[str]:
     """Return the fenced blocks of a language."""
-    return [found["code"] for found in _FENCE.finditer(page) if found["language"] == language]
+    return [found["code"] for found in BLOCK.finditer(page) if found["language"] == language]
+
+
+def file_name(before: str) -> str:
+    """Return the name of the file that a block is to be saved as, by the words before it.
+
+    They are, say: "Save this as `first.py`:".
+    """
+    found = _SAVED.search(before)
+    assert found, f"where does the block go? {before[-200:]}"
+    return found["name"]

@@ -11,6 +11,8 @@ import inspect
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,14 @@ from pydantic import SecretStr
 from prefect_octopusx.blocks import OctopusXCredentials
 from prefect_octopusx.sandbox import Sandbox
 from prefect_octopusx.storage import VideoRecord
-from tests.docs.pages import PAGES, blocks, section, text
+from tests.docs.pages import BLOCK, PAGES, blocks, file_name, section, text
 
 _PRINTED = re.compile(r"^\s*print\(.*\)  # (?P<text>.+)$", re.MULTILINE)
 _SANDBOX = "http://127.0.0.1:8765"  # as the pages call it
 
 
-async def run(page: str, sandbox: Sandbox) -> dict[str, Any]:
-    """Run all examples of a text, with `sandbox` as the one that the reader has started; return their namespace."""
+async def run(page: str, sandbox: Sandbox) -> None:
+    """Run all examples of a text, with `sandbox` as the one that the reader has started."""
     names: dict[str, Any] = {"__name__": "example"}
     for number, block in enumerate(blocks(page, "python"), 1):
         source = block.replace(_SANDBOX, sandbox.url)
@@ -39,24 +41,39 @@ async def run(page: str, sandbox: Sandbox) -> dict[str, Any]:
                 await result
         pattern = "\n".join(re.escape(line).replace("…", ".*") for line in _PRINTED.findall(block))
         assert re.fullmatch(pattern, printed.getvalue().rstrip("\n")), f"{code.co_filename} prints {printed.getvalue()}"
-    return names
+
+
+# Their examples are files, which tests of their own save and run.
+FILES = ("tutorial", "testing")
+PAID = {
+    "README": ["first", "hero", *["launch"] * 5],
+    "python": ["trailer/paper-boat", "later", "titled", "sync", "the plain client"],
+}
 
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if page.name != "README.md" and blocks(page.read_text("utf-8"), "python")],
+    [page for page in PAGES if page.stem not in FILES and blocks(page.read_text("utf-8"), "python")],
     ids=lambda page: page.stem,
 )
-async def test_examples_run(page: Path, surroundings: Sandbox, tmp_path: Path) -> None:
-    for name, value in (await run(page.read_text("utf-8"), surroundings)).items():
-        if name.startswith("test_"):
-            await value(tmp_path)
+async def test_examples_run(page: Path, surroundings: Sandbox) -> None:
+    await run(page.read_text("utf-8"), surroundings)
+    assert page.stem not in PAID or len(surroundings.ledger) == len(PAID[page.stem])
 
 
-async def test_the_readme_runs_and_pays_once_for_each_name(surroundings: Sandbox) -> None:
-    await run(text("README.md"), surroundings)
-    names = ["first", "hero", "trailer/paper-boat", "titled", "sync", "later", "the plain client"]
-    assert len(surroundings.ledger) == len(names) + 5  # and a list of five
+@pytest.mark.usefixtures("prefect_api")
+def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
+    """As a reader runs them, but for the start of a Prefect server: there is one."""
+    page, start = text("docs/testing.md"), "    with prefect_test_harness(server_startup_timeout=120):\n        yield\n"
+    assert start in page
+    for block in BLOCK.finditer(page):
+        if block["language"] == "python":
+            code = block["code"].replace(start, "    yield\n")
+            (tmp_path / file_name(page[: block.start()])).write_text(code, "utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
 
 
 async def test_without_spending_means_it(surroundings: Sandbox, another_sandbox: Sandbox) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prefect_octopusx import api, batches, blocks, storage
+from prefect_octopusx import api, batches, blocks, doctor, flows, sandbox, storage, tasks
 from prefect_octopusx.api import OctopusXError
 from prefect_octopusx.api.requests import (
     CustomRequest,
@@ -21,10 +21,13 @@ from prefect_octopusx.api.requests import (
     VeoRequest,
     ViduRequest,
 )
+from prefect_octopusx.api.requests.vidu_models import VIDU_MODELS
 from prefect_octopusx.sandbox.faults import KINDS
 from prefect_octopusx.storage import RecordState
 from tests.docs.pages import PAGES, ROOT, rows, section, text
 from tests.docs.pages import blocks as code_blocks
+
+REFERENCE = [flows, tasks, blocks, api, storage, batches, doctor, sandbox]
 
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _CODE = re.compile(r"^```\w*\n.*?^```$", re.MULTILINE | re.DOTALL)
@@ -110,6 +113,26 @@ def test_every_field_of_a_request_is_there(request_type: Any) -> None:  # noqa: 
             assert default == "required"
         elif isinstance(schema.get("default"), str):
             assert default.startswith(schema["default"])
+
+
+def test_the_table_of_vidu_models_is_what_warns() -> None:
+    (table,) = re.findall(r"^\| Vidu's model .*\n(?:\|.*\n)+", text("docs/run-form.md"), re.MULTILINE)
+    listed = {cells[0].strip("`"): cells[1:] for cells in rows(table)[2:]}
+    assert set(listed) == set(VIDU_MODELS)
+    for name, model in VIDU_MODELS.items():
+        takes_text, seconds, resolutions = listed[name]
+        lengths = sorted(model.durations)
+        assert takes_text == ("yes" if model.text else "no")
+        assert [int(number) for number in re.findall(r"\d+", seconds)] == sorted({lengths[0], lengths[-1]})
+        assert set(resolutions.split(", ")) == {one for known in model.durations.values() for one in known}
+
+
+@pytest.mark.parametrize("package", REFERENCE, ids=lambda package: package.__name__)
+def test_every_public_name_is_in_the_reference(package: Any) -> None:  # noqa: ANN401 - a module
+    pages = [path.read_text("utf-8") for path in (ROOT / "docs/reference").glob("*.md")]
+    shown = {found for page in pages for found in re.findall(r"^::: ([\w.]+)$", page, re.MULTILINE)}
+    names = {path.rpartition(".")[2] for path in shown if path.startswith(f"{package.__name__}.")}
+    assert set(package.__all__) <= names
 
 
 @pytest.mark.parametrize("block", ["S3Destination", "LocalDestination"])
