@@ -8,6 +8,7 @@ from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, HttpUrl, field_validator, model_validator
 
 from prefect_octopusx.blocks.credentials import LOGOS
+from prefect_octopusx.blocks.forms import can_be_empty
 from prefect_octopusx.blocks.parameters import without_bookkeeping
 from prefect_octopusx.blocks.saved import SavedBlock
 from prefect_octopusx.storage import (
@@ -94,24 +95,40 @@ class S3Destination(SavedBlock):
         title="Endpoint URL",
         description="The address of an S3-compatible store; empty for AWS.",
         examples=["http://127.0.0.1:9000"],
+        json_schema_extra=can_be_empty,
     )
-    region: str | None = Field(default=None, description="The bucket's region; AWS's own chain decides if empty.")
+    region: str | None = Field(
+        default=None,
+        description="The bucket's region; AWS's own chain decides if empty.",
+        json_schema_extra=can_be_empty,
+    )
     aws_credentials: str | None = Field(
         default=None,
         title="AWS credentials",
         description="The name of a saved aws-credentials block of prefect-aws; AWS's own chain if empty.",
+        json_schema_extra=can_be_empty,
     )
     addressing_style: Literal["path", "virtual"] | None = Field(
-        default=None, description="How the bucket is addressed; by default path with an endpoint URL, else as AWS does."
+        default=None,
+        description="How the bucket is addressed; by default path with an endpoint URL, else as AWS does.",
+        json_schema_extra=can_be_empty,
     )
     storage_class: str | None = Field(
-        default=None, description="The videos' storage class.", examples=["STANDARD_IA", "INTELLIGENT_TIERING"]
+        default=None,
+        description="The videos' storage class; the bucket's own, STANDARD, if empty.",
+        examples=["STANDARD_IA", "INTELLIGENT_TIERING"],
+        json_schema_extra=can_be_empty,
     )
     server_side_encryption: Literal["AES256", "aws:kms"] | None = Field(
-        default=None, description="How S3 encrypts what is stored; the bucket's own setting if empty."
+        default=None,
+        description="How S3 encrypts what is stored; the bucket's own setting if empty.",
+        json_schema_extra=can_be_empty,
     )
     sse_kms_key_id: str | None = Field(
-        default=None, title="KMS key", description="The key for aws:kms; AWS's own key if empty."
+        default=None,
+        title="KMS key",
+        description="The key for aws:kms; AWS's own key if empty.",
+        json_schema_extra=can_be_empty,
     )
     tags: dict[str, str] = Field(default_factory=dict, description="Tags on each video.")
     checksum_algorithm: Literal["CRC32", "SHA1", "SHA256"] | None = Field(

@@ -5,8 +5,8 @@ from typing import Annotated
 from prefect import flow, get_run_logger
 from pydantic import Field
 
-from prefect_octopusx.api import VideoRequest
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination, resolve_destination
+from prefect_octopusx.flows.options import CanBeEmpty, OptionalRequest, Positive
 from prefect_octopusx.storage import RecordState, VideoRecord, check_name, failure
 from prefect_octopusx.tasks import adopt_task, query_video, save_video, wait_for_video
 from prefect_octopusx.tasks.events import open_store
@@ -20,11 +20,11 @@ __all__ = ["adopt_video"]
 async def adopt_video(
     task_id: Annotated[str, Field(min_length=1)],
     name: str,
-    destination: S3Destination | LocalDestination | None = None,
-    credentials: OctopusXCredentials | None = None,
-    request: VideoRequest | None = None,
-    poll_interval: Annotated[float, Field(gt=0)] | None = None,
-    deadline: Annotated[float, Field(gt=0)] | None = None,
+    destination: CanBeEmpty[S3Destination | LocalDestination] = None,
+    credentials: CanBeEmpty[OctopusXCredentials] = None,
+    request: OptionalRequest = None,
+    poll_interval: CanBeEmpty[Positive] = None,
+    deadline: CanBeEmpty[Positive] = None,
 ) -> VideoRecord:
     """Take over a video that was created already: wait for it and store it. Nothing is sent, nothing is paid.
 
@@ -35,11 +35,12 @@ async def adopt_video(
         task_id: The task's id, as the dashboard or the error shows it.
         name: The video's name at the destination; of an uncertain create, the name that it was sent under.
         destination: Where to. Left out, the saved block `s3-destination/default`, else the folder `videos`.
-        credentials: The API key, of the account that created the task; found as in `generate_video`.
+        credentials: The API key, of the account that created the task. Left out, `octopusx-credentials/default`, else
+            the Secret `octopusx-api-key`, else the environment variable `OCTOPUSX_API_KEY`.
         request: What it was made from, where that is known and no record tells: then `generate_video` with the same
             request and name finds it.
-        poll_interval: Seconds between looks while waiting.
-        deadline: Seconds at which waiting ends, as in `generate_video`.
+        poll_interval: Seconds between looks while waiting; left out, a pacing that fits the model.
+        deadline: Seconds after the submission at which waiting ends; 3600 by default, 49 hours for off-peak.
 
     Returns:
         The record, completed.

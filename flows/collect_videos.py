@@ -19,6 +19,7 @@ from prefect_octopusx.blocks import (
     S3Destination,
     resolve_destination,
 )
+from prefect_octopusx.flows.options import CanBeEmpty
 from prefect_octopusx.storage import RecordState, VideoRecord
 from prefect_octopusx.tasks import PendingVideo, find_pending, save_video
 from prefect_octopusx.tasks.runs import completed
@@ -49,8 +50,8 @@ def _run_name() -> str:
 
 @flow(name="collect-videos", flow_run_name=_run_name)
 async def collect_videos(
-    destination: S3Destination | LocalDestination | None = None,
-    credentials: OctopusXCredentials | None = None,
+    destination: CanBeEmpty[S3Destination | LocalDestination] = None,
+    credentials: CanBeEmpty[OctopusXCredentials] = None,
     requests_per_minute: Annotated[float, Field(gt=0, le=6000)] = 120.0,
     transfers: Annotated[int, Field(ge=1, le=32)] = 4,
 ) -> list[CollectedVideo]:
@@ -61,7 +62,8 @@ async def collect_videos(
 
     Args:
         destination: Where the records are. Left out, `s3-destination/default`, else the folder `videos`.
-        credentials: The API key; found as in `generate_video`.
+        credentials: The API key. Left out, `octopusx-credentials/default`, else the Secret `octopusx-api-key`, else
+            the environment variable `OCTOPUSX_API_KEY`.
         requests_per_minute: How often the API is asked, all videos together.
         transfers: How many videos are stored at the same time.
 

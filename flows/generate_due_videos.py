@@ -24,6 +24,7 @@ from prefect_octopusx.flows.manifests import Location, Timezone, batch_name, loa
 from prefect_octopusx.flows.options import (
     BatchOptions,
     BatchWait,
+    CanBeEmpty,
     ChunkSize,
     Lease,
     MaxInFlight,
@@ -51,16 +52,16 @@ def _run_name() -> str:
 @flow(name="generate-due-videos", flow_run_name=_run_name)
 async def generate_due_videos(
     manifest: Location,
-    destination: S3Destination | LocalDestination | None = None,
-    credentials: OctopusXCredentials | None = None,
+    destination: CanBeEmpty[S3Destination | LocalDestination] = None,
+    credentials: CanBeEmpty[OctopusXCredentials] = None,
     timezone: Timezone = "UTC",
     look_ahead_days: Days = 0,
-    catch_up_days: Days | None = None,
-    weekdays: list[Weekday] | None = None,
-    name: str | None = None,
-    defaults: dict[str, Any] | None = None,
+    catch_up_days: CanBeEmpty[Days] = None,
+    weekdays: CanBeEmpty[list[Weekday]] = None,
+    name: CanBeEmpty[str] = None,
+    defaults: CanBeEmpty[dict[str, Any]] = None,
     dry_run: bool = False,
-    max_new_videos: MaxNewVideos | None = None,
+    max_new_videos: CanBeEmpty[MaxNewVideos] = None,
     max_lateness: Positive | None = 86_400.0,
     fail_if_failed_ratio: Ratio = 0.0,
     max_in_flight: MaxInFlight = 100,
@@ -68,13 +69,13 @@ async def generate_due_videos(
     transfers: Transfers = 4,
     on_uncertain: OnUncertain = "stop",
     retry_failed: bool = False,
-    poll_interval: Positive | None = None,
-    deadline: Positive | None = None,
+    poll_interval: CanBeEmpty[Positive] = None,
+    deadline: CanBeEmpty[Positive] = None,
     lease: Lease = LEASE,
     wait: BatchWait = "auto",
-    deployment: str | None = None,
+    deployment: CanBeEmpty[str] = None,
     chunk_size: ChunkSize = 50,
-    scheduled: datetime | None = None,
+    scheduled: CanBeEmpty[datetime] = None,
 ) -> BatchResult:
     """Make what is due now, by a manifest with dates or a rotation without. For schedules.
 
@@ -84,30 +85,37 @@ async def generate_due_videos(
     Args:
         manifest: The calendar: a path or `s3://bucket/key`. Docs: Calendar.
         destination: Where to. Left out, the saved block `s3-destination/default`, else the folder `videos`.
-        credentials: The API key; found as in `generate_video`.
+        credentials: The API key. Left out, `octopusx-credentials/default`, else the Secret `octopusx-api-key`, else
+            the environment variable `OCTOPUSX_API_KEY`.
         timezone: The zone of the calendar's dates, such as Europe/Berlin; best the one of the schedule.
         look_ahead_days: How many days ahead to make videos, so that they are there in time.
         catch_up_days: How many days back to make what is missing: 1 by default with dates, 0 for a rotation. What is
             older is reported, not made.
         weekdays: The days that a rotation has videos for; all by default.
         name: The batch's name; by default the manifest's, with the date: `NAME-2026-12-01-results.jsonl`.
-        defaults: Fields for all rows that do not give them.
+        defaults: Fields for all rows that do not give them, in the form as JSON.
         dry_run: Only say what would be done.
         max_new_videos: How many creates this run may send at most, with all its retries.
         max_lateness: Seconds; a run that starts later than that after its scheduled time creates nothing, so that a
             worker that was away does not bill all that it missed. A day by default; none for no limit.
-        fail_if_failed_ratio: As in `generate_videos`.
+        fail_if_failed_ratio: The run fails if more than this share of its videos, from 0 to 1, is not stored at the
+            end.
         max_in_flight: How many videos are in the making at once.
         requests_per_minute: How often the API is asked, creates and looks together.
         transfers: How many videos are stored at the same time.
-        on_uncertain: As in `generate_video`.
-        retry_failed: As in `generate_video`.
+        on_uncertain: For videos of which nobody knows whether an earlier create was accepted: `stop`, or `resubmit` at
+            the risk of paying twice.
+        retry_failed: Whether to try anew, and pay for, what failed or was refused.
         poll_interval: Seconds between looks at each video; left out, a pacing that fits the model.
         deadline: Seconds after each submission at which waiting ends.
-        lease: As in `generate_video`.
-        wait: As in `generate_videos`.
-        deployment: As in `generate_videos`; a deployment of that flow.
-        chunk_size: As in `generate_videos`.
+        lease: Seconds without a sign of life after which other runs take this one for dead while its create is on the
+            way.
+        wait: `process` waits here until all is done. `reschedule` submits all and leaves: the deployment starts this
+            run again for each look at the whole batch. `auto` is `reschedule` if there are off-peak videos, else
+            `process`. Without a deployment, `reschedule` waits here.
+        deployment: Many workers: a deployment of `generate_videos`, as `generate-videos/NAME`, whose runs make the
+            videos. Left out, this run makes all.
+        chunk_size: How many videos one of those runs makes.
         scheduled: The tick; by default the time for which this run was scheduled, which no retry changes. Given, it
             makes up for a tick that was missed.
 

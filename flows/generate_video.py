@@ -7,13 +7,13 @@ from prefect import flow, get_run_logger
 from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled, exception_to_failed_state
 
-from prefect_octopusx.api import SubmissionUncertain, VideoRequest
+from prefect_octopusx.api import SubmissionUncertain
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination, resolve_destination
 from prefect_octopusx.flows.lateness import held_back
 from prefect_octopusx.flows.leaving import way_to_wait
 from prefect_octopusx.flows.looking import in_the_making, leave_until_ready
 from prefect_octopusx.flows.naming import default_name
-from prefect_octopusx.flows.options import Lease, Positive, Wait
+from prefect_octopusx.flows.options import CanBeEmpty, Lease, Positive, Request, Wait
 from prefect_octopusx.flows.patience import comes_back_later
 from prefect_octopusx.storage import LEASE, OnUncertain, RecordState, VideoRecord, check_name
 from prefect_octopusx.tasks import create_video, save_video, wait_for_video
@@ -32,17 +32,17 @@ def _run_name() -> str:
 
 @flow(name="generate-video", flow_run_name=_run_name)
 async def generate_video(
-    request: VideoRequest,
-    destination: S3Destination | LocalDestination | None = None,
-    credentials: OctopusXCredentials | None = None,
-    name: str | None = None,
-    poll_interval: Positive | None = None,
-    deadline: Positive | None = None,
-    on_uncertain: OnUncertain = "stop",
-    retry_failed: bool = False,
+    request: Request,
+    destination: CanBeEmpty[S3Destination | LocalDestination] = None,
+    credentials: CanBeEmpty[OctopusXCredentials] = None,
+    name: CanBeEmpty[str] = None,
     wait: Wait = "auto",
+    deadline: CanBeEmpty[Positive] = None,
+    max_lateness: CanBeEmpty[Positive] = None,
+    retry_failed: bool = False,
+    on_uncertain: OnUncertain = "stop",
+    poll_interval: CanBeEmpty[Positive] = None,
     lease: Lease = LEASE,
-    max_lateness: Positive | None = None,
 ) -> VideoRecord:
     """Turn a prompt into a video at the destination: create, wait, save.
 
@@ -50,25 +50,26 @@ async def generate_video(
     what is submitted, on any machine that sees the destination.
 
     Args:
-        request: What to make: the model, the prompt, and the model's own settings.
+        request: What to make: the model, the prompt, and the model's own settings. What is left out is left to the
+            vendor.
         destination: Where to. Left out, the saved block `s3-destination/default`, else the folder `videos`.
         credentials: The API key. Left out, `octopusx-credentials/default`, else the Secret `octopusx-api-key`, else
             the environment variable `OCTOPUSX_API_KEY`.
         name: The video's name at the destination, and what makes the request the same one next time. Left out, each
             new run makes a new video, and a retry of a run resumes its own.
-        poll_interval: Seconds between looks while waiting; left out, a pacing that fits the model.
-        deadline: Seconds after the submission at which waiting ends; 3600 by default, 49 hours for off-peak.
-        on_uncertain: Where nobody knows whether an earlier create was accepted: `stop`, or `resubmit` at the risk of
-            paying twice.
-        retry_failed: Whether to try anew, and pay for, what failed or was refused.
         wait: `process` waits here until the video is stored. `reschedule` submits and leaves: no process and no slot
             is held, the deployment starts this run again for each look. `none` submits and leaves the rest to
             `collect_videos`, or to a later run under the same name. `auto` is `reschedule` for off-peak, else
             `process`. Without a deployment, `reschedule` waits here.
-        lease: Seconds without a sign of life after which other runs take this one for dead while its create is on the
-            way.
+        deadline: Seconds after the submission at which waiting ends; 3600 by default, 49 hours for off-peak.
         max_lateness: Seconds; a run that starts later than that after its scheduled time creates nothing, and ends in
             a cancelled state named `TooLate`. So a worker that was away does not bill all that it missed.
+        retry_failed: Whether to try anew, and pay for, what failed or was refused.
+        on_uncertain: Where nobody knows whether an earlier create was accepted: `stop`, or `resubmit` at the risk of
+            paying twice.
+        poll_interval: Seconds between looks while waiting; left out, a pacing that fits the model.
+        lease: Seconds without a sign of life after which other runs take this one for dead while its create is on the
+            way.
 
     Returns:
         The record, completed: `uri`, `task_id`, `size` in bytes, `sha256`. Without waiting: submitted, or completed if

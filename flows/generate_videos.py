@@ -16,6 +16,7 @@ from prefect_octopusx.flows.manifests import Location, Timezone, batch_name, loa
 from prefect_octopusx.flows.options import (
     BatchOptions,
     BatchWait,
+    CanBeEmpty,
     ChunkSize,
     Lease,
     MaxInFlight,
@@ -39,29 +40,29 @@ def _run_name() -> str:
 
 @flow(name="generate-videos", flow_run_name=_run_name)
 async def generate_videos(
-    manifest: Location | None = None,
-    requests: dict[str, VideoRequest] | None = None,
-    destination: S3Destination | LocalDestination | None = None,
-    credentials: OctopusXCredentials | None = None,
-    name: str | None = None,
-    defaults: dict[str, Any] | None = None,
+    manifest: CanBeEmpty[Location] = None,
+    requests: CanBeEmpty[dict[str, VideoRequest]] = None,
+    destination: CanBeEmpty[S3Destination | LocalDestination] = None,
+    credentials: CanBeEmpty[OctopusXCredentials] = None,
+    name: CanBeEmpty[str] = None,
+    defaults: CanBeEmpty[dict[str, Any]] = None,
     dry_run: bool = False,
-    max_new_videos: MaxNewVideos | None = None,
-    max_lateness: Positive | None = None,
+    max_new_videos: CanBeEmpty[MaxNewVideos] = None,
+    max_lateness: CanBeEmpty[Positive] = None,
     fail_if_failed_ratio: Ratio = 0.0,
     max_in_flight: MaxInFlight = 100,
     requests_per_minute: RequestsPerMinute = 120.0,
     transfers: Transfers = 4,
     on_uncertain: OnUncertain = "stop",
     retry_failed: bool = False,
-    poll_interval: Positive | None = None,
-    deadline: Positive | None = None,
+    poll_interval: CanBeEmpty[Positive] = None,
+    deadline: CanBeEmpty[Positive] = None,
     lease: Lease = LEASE,
     wait: BatchWait = "auto",
-    deployment: str | None = None,
+    deployment: CanBeEmpty[str] = None,
     chunk_size: ChunkSize = 50,
     timezone: Timezone = "UTC",
-    scheduled: datetime | None = None,
+    scheduled: CanBeEmpty[datetime] = None,
 ) -> BatchResult:
     """Make every video of a list that is not made yet. Run it again, and it does only what is missing.
 
@@ -69,14 +70,15 @@ async def generate_videos(
 
     Args:
         manifest: The list: a path or `s3://bucket/key`, ending in .jsonl, .csv or .yaml. Docs: Manifests.
-        requests: The list, in place of a manifest: requests by the names of their videos. Prefect keeps it as a
-            parameter of the run, of at most 512 KiB: more than about a thousand belong in a manifest.
+        requests: The list, in place of a manifest: requests by the names of their videos, in the form as JSON. Prefect
+            keeps it as a parameter of the run, of at most 512 KiB: more than about a thousand belong in a manifest.
         destination: Where to. Left out, the saved block `s3-destination/default`, else the folder `videos`.
-        credentials: The API key; found as in `generate_video`. An `s3://` manifest is read with the destination's own
-            endpoint and credentials, if that is a bucket.
+        credentials: The API key. Left out, `octopusx-credentials/default`, else the Secret `octopusx-api-key`, else
+            the environment variable `OCTOPUSX_API_KEY`. An `s3://` manifest is read with the
+            destination's own endpoint and credentials, if that is a bucket.
         name: The batch's name, for `NAME-results.jsonl` at the destination and for the artifacts; by default the
             manifest's file name without its ending, or a name of this run.
-        defaults: Fields for all rows of the manifest that do not give them.
+        defaults: Fields for all rows of the manifest that do not give them, in the form as JSON.
         dry_run: Only say what would be done: the log and the artifact `plan-NAME` have the plan. Sends nothing.
         max_new_videos: How many creates this run may send at most, with all its retries and those of the runs around
             it; the next run goes on from there.
@@ -87,11 +89,13 @@ async def generate_videos(
         max_in_flight: How many videos are in the making at once.
         requests_per_minute: How often the API is asked, creates and looks together.
         transfers: How many videos are stored at the same time.
-        on_uncertain: As in `generate_video`, for all of them.
-        retry_failed: As in `generate_video`, for all of them.
+        on_uncertain: For videos of which nobody knows whether an earlier create was accepted: `stop`, or `resubmit` at
+            the risk of paying twice.
+        retry_failed: Whether to try anew, and pay for, what failed or was refused.
         poll_interval: Seconds between looks at each video; left out, a pacing that fits the model.
         deadline: Seconds after each submission at which waiting ends.
-        lease: As in `generate_video`.
+        lease: Seconds without a sign of life after which other runs take this one for dead while its create is on the
+            way.
         wait: `process` waits here until all is done. `reschedule` submits all and leaves: the deployment starts this
             run again for each look at the whole batch. `auto` is `reschedule` if there are off-peak videos, else
             `process`. Without a deployment, `reschedule` waits here.

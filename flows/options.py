@@ -1,26 +1,35 @@
-"""The options that the flows for many videos share, as Prefect's form shows them."""
+"""The parameters that flows share, as Prefect's form shows them."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from prefect_octopusx.api import VideoRequest
+from prefect_octopusx.api.requests import FAMILIES
+from prefect_octopusx.api.requests.forms import FamilyRules
+from prefect_octopusx.blocks.forms import CanBeEmpty
 from prefect_octopusx.storage import LEASE, OnUncertain
 
 __all__ = [
     "BatchOptions",
     "BatchWait",
+    "CanBeEmpty",
     "ChunkSize",
     "Lease",
     "MaxInFlight",
     "MaxNewVideos",
+    "OptionalRequest",
     "Positive",
     "Ratio",
+    "Request",
     "RequestsPerMinute",
     "Transfers",
     "Wait",
 ]
 
+Request = Annotated[VideoRequest, FamilyRules(FAMILIES)]
+OptionalRequest = Annotated[VideoRequest | None, FamilyRules(FAMILIES)]
 MaxInFlight = Annotated[int, Field(ge=1, le=10_000)]
 MaxNewVideos = Annotated[int, Field(ge=0)]
 Ratio = Annotated[float, Field(ge=0, le=1)]

@@ -11,6 +11,7 @@ from prefect_octopusx.flows.manifests import batch_name
 from prefect_octopusx.flows.options import (
     BatchOptions,
     BatchWait,
+    CanBeEmpty,
     ChunkSize,
     MaxInFlight,
     MaxNewVideos,
@@ -31,18 +32,18 @@ _UNDECIDED = {"uncertain", "submitting"}
 async def redrive_videos(
     batch: str,
     what: Literal["failed", "uncertain"] = "failed",
-    destination: S3Destination | LocalDestination | None = None,
-    credentials: OctopusXCredentials | None = None,
+    destination: CanBeEmpty[S3Destination | LocalDestination] = None,
+    credentials: CanBeEmpty[OctopusXCredentials] = None,
     dry_run: bool = False,
-    max_new_videos: MaxNewVideos | None = None,
+    max_new_videos: CanBeEmpty[MaxNewVideos] = None,
     fail_if_failed_ratio: Ratio = 0.0,
     max_in_flight: MaxInFlight = 100,
     requests_per_minute: RequestsPerMinute = 120.0,
     transfers: Transfers = 4,
-    poll_interval: Positive | None = None,
-    deadline: Positive | None = None,
+    poll_interval: CanBeEmpty[Positive] = None,
+    deadline: CanBeEmpty[Positive] = None,
     wait: BatchWait = "auto",
-    deployment: str | None = None,
+    deployment: CanBeEmpty[str] = None,
     chunk_size: ChunkSize = 50,
 ) -> BatchResult:
     """Try again, **and pay for**, what a batch did not store, by its results manifest `NAME-results.jsonl`.
@@ -56,18 +57,23 @@ async def redrive_videos(
         batch: The batch's name, as in `NAME-results.jsonl`.
         what: Which of them.
         destination: Where the batch went. Left out, the saved block `s3-destination/default`, else the folder `videos`.
-        credentials: The API key; found as in `generate_video`.
+        credentials: The API key. Left out, `octopusx-credentials/default`, else the Secret `octopusx-api-key`, else
+            the environment variable `OCTOPUSX_API_KEY`.
         dry_run: Only say what would be done.
         max_new_videos: How many creates this run may send at most, with all its retries.
-        fail_if_failed_ratio: As in `generate_videos`, for those that are tried again.
+        fail_if_failed_ratio: The run fails if more than this share of those that are tried again, from 0 to 1, is not
+            stored at the end.
         max_in_flight: How many videos are in the making at once.
         requests_per_minute: How often the API is asked, creates and looks together.
         transfers: How many videos are stored at the same time.
         poll_interval: Seconds between looks at each video; left out, a pacing that fits the model.
         deadline: Seconds after each submission at which waiting ends.
-        wait: As in `generate_videos`.
-        deployment: As in `generate_videos`; a deployment of that flow.
-        chunk_size: As in `generate_videos`.
+        wait: `process` waits here until all is done. `reschedule` submits all and leaves: the deployment starts this
+            run again for each look at the whole batch. `auto` is `reschedule` if there are off-peak videos, else
+            `process`. Without a deployment, `reschedule` waits here.
+        deployment: Many workers: a deployment of `generate_videos`, as `generate-videos/NAME`, whose runs make the
+            videos. Left out, this run makes all.
+        chunk_size: How many videos one of those runs makes.
 
     Returns:
         What became of those that were tried again. The results manifest has the others too, as they were.

@@ -76,6 +76,8 @@ class RequestBase(BaseModel):
     """What to add to a message about something that the vendor's pages do not list."""
     picture_limits: ClassVar[pictures.Limits] = pictures.UNSTATED
     """What is refused of pictures."""
+    form_rules: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    """Rules between fields that the form checks too, as JSON schemas of the request."""
 
     @property
     def digest(self) -> str:

@@ -24,6 +24,12 @@ _RATIO = 4  # V-1: between 1:4 and 4:1
 _LEAST_SIDE = 128  # V-16, pixels
 _ALIKE = (0.8, 1.25)  # V-15
 _BODY_LIMIT = 20 * pictures.MB  # V-4
+# The form's share of V-5 and V-9.
+_LETS_WRITE = {"properties": {"is_rec": {"const": True}}, "required": ["is_rec"]}
+_LONG = {
+    "properties": {"model": {"pattern": "^viduq3"}, "allow_undocumented": {"const": True}},
+    "required": ["model", "allow_undocumented"],
+}
 
 
 class ViduRequest(VideoRequestBase, DoubtAllowed):
@@ -34,6 +40,14 @@ class ViduRequest(VideoRequestBase, DoubtAllowed):
     pictures_inline = "yes"
     picture_limits = pictures.STATED
     instead: ClassVar[Mapping[str, str]] = {"size": "resolution", "orientation": "aspect_ratio"}
+    form_rules = (
+        {"if": _LETS_WRITE, "else": {"required": ["prompt"]}},
+        {
+            "if": _LONG,
+            "then": {"properties": {"duration": {"maximum": _DURATION_Q3}}},
+            "else": {"properties": {"duration": {"maximum": _DURATION}}},
+        },
+    )
 
     model: Literal["viduq3-pro", "viduq2-pro-fast", "viduq2-pro", "viduq2-turbo", "viduq1", "viduq1-classic", "vidu2.0"]
     """The model. Which one works depends on the channels behind your key."""
@@ -50,18 +64,16 @@ class ViduRequest(VideoRequestBase, DoubtAllowed):
     # V-10
     audio: bool = False
     """Dialogue and sound in the video. Always sent. Our default, and the vendor's: false."""
-    voice_id: str | None = Field(default=None, min_length=1)
+    voice_id: str | None = Field(default=None, title="Voice", min_length=1)
     """The voice; without effect on q3 models. Vendor's default: the system picks one."""
     # V-13
-    is_rec: bool | None = None
+    is_rec: bool | None = Field(default=None, title="Prompt by the system (is_rec)")
     """Let the system write the prompt from the picture; the prompt is then ignored. Costs extra. Vendor's default: none
     stated, treated as false."""
-    bgm: bool | None = None
+    bgm: bool | None = Field(default=None, title="Background music (bgm)")
     """Add preset background music. Vendor's default: false."""
-    # `maximum` is the form's, so that it lets 11 to 16 through; the validator below knows who may.
-    duration: Annotated[int, Field(ge=1, json_schema_extra={"maximum": _DURATION_Q3})] | None = Field(
-        default=None, examples=[5]
-    )
+    # Who may have how many is for the validator below to know, and for the form's rules above.
+    duration: Annotated[int, Field(ge=1)] | None = Field(default=None, examples=[5])
     """Seconds, 1 to 10; viduq3-pro up to 16 with allow_undocumented. Vendor's default: 5 on viduq2 models, otherwise
     not stated."""
     seed: int | None = None
@@ -71,15 +83,19 @@ class ViduRequest(VideoRequestBase, DoubtAllowed):
     720p on viduq2 models."""
     payload: str | None = Field(default=None, max_length=1_048_576)
     """A text of yours that is passed through, at most 1048576 characters. Vendor's default: none."""
-    off_peak: bool | None = None
+    off_peak: bool | None = Field(default=None, title="Off-peak")
     """Render in off-peak hours: cheaper, and may take up to two days. Vendor's default: false."""
     watermark: bool | None = None
     """Put a mark on the video. Vendor's default: false."""
-    wm_position: Annotated[int, Field(ge=1, le=4)] | None = Field(default=None, examples=[3])
+    wm_position: Annotated[int, Field(ge=1, le=4)] | None = Field(
+        default=None, title="Position of the watermark (wm_position)", examples=[3]
+    )
     """Where the mark is: 1 top left, 2 top right, 3 bottom right, 4 bottom left. Vendor's default: 3."""
-    wm_url: str | None = Field(default=None, examples=["https://example.com/mark.png"])
+    wm_url: str | None = Field(
+        default=None, title="Picture of the watermark (wm_url)", examples=["https://example.com/mark.png"]
+    )
     """URL of the picture to use as the mark. Vendor's default: a mark that says "AI generated"."""
-    meta_data: str | None = Field(default=None, examples=['{"project": "trailer"}'])
+    meta_data: str | None = Field(default=None, title="Metadata", examples=['{"project": "trailer"}'])
     """A JSON document of yours, as text, that is passed through. Vendor's default: none."""
 
     @property
