@@ -1,5 +1,5 @@
 """The terminal: `prefect-octopusx`."""
 
-from prefect_octopusx.cli.main import main
+from prefect_octopusx.cli.program import main
 
 __all__ = ["main"]

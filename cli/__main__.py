@@ -2,6 +2,6 @@
 
 import sys
 
-from prefect_octopusx.cli.main import main
+from prefect_octopusx.cli.program import main
 
 sys.exit(main())

@@ -71,7 +71,7 @@ def request_of(
         further: Any others, as `field=value`.
 
     Raises:
-        ValueError: Something is no `field=value`.
+        Refused: Something is no `field=value`.
         ValidationError: The request can't be sent; each error names its field.
     """
     data: dict[str, Any] = {"model": model, **fields}
@@ -90,7 +90,7 @@ def values_of(option: str, given: Iterable[str]) -> dict[str, Any]:
     """Return `field=value` pairs of a list's defaults, where a value is JSON if it can be, else text.
 
     Raises:
-        ValueError: Something is no `field=value`.
+        Refused: Something is no `field=value`.
     """
     values: dict[str, Any] = {}
     for name, text in (key_value(option, one) for one in given):

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+from prefect_octopusx.cli.exits import Refused
+
 __all__ = ["HOW", "Access", "Output", "Pairs", "Seconds", "Switch", "Texts", "Where", "key_value"]
 
 _WHERE = Group("Where to", sort_key=3)
@@ -72,9 +74,9 @@ def key_value(option: str, given: str) -> tuple[str, str]:
     """Return the two halves of `field=value`.
 
     Raises:
-        ValueError: It has none.
+        Refused: It has none.
     """
     field, equals, value = given.partition("=")
     if not equals or not field.strip():
-        raise ValueError(f"{option}: give it as field=value (given: {given[:80]!r})")
+        raise Refused(f"{option}: give it as field=value (given: {given[:80]!r})")
     return field.strip().replace("-", "_"), value

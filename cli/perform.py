@@ -36,7 +36,7 @@ def checked_name(name: str, option: str = "--name") -> str:
     try:
         return check_name(name)
     except ValueError as error:
-        raise Refused(f"{option}: {error}") from None
+        raise Refused(f"{option}: {str(error).removeprefix('name: ')}") from None
 
 
 def command_line(*words: str, options: Iterable[str] = ()) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from prefect_octopusx.cli.screen import Screen
 from prefect_octopusx.cli.temporary_server import TemporaryServer
@@ -21,20 +21,21 @@ def prefect_ready(screen: Screen) -> Iterator[bool]:
     """
     if not screen.verbose:  # before Prefect reads it
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-    with screen.busy("Starting Prefect"):
-        from prefect import context, settings  # noqa: PLC0415 - takes seconds, and help is wanted at once
+    with ExitStack() as stack:
+        with screen.busy("Starting Prefect"):
+            from prefect import context, settings  # noqa: PLC0415 - takes seconds, and help is wanted at once
 
-        server = None if settings.get_current_settings().api.url else TemporaryServer().__enter__()
-    if server is None:
-        yield True
-        return
-    with server:
-        os.environ["PREFECT_API_URL"] = server.url
-        context.refresh_global_settings_context()
-        try:
-            yield False
-        finally:
-            _hand_over_what_is_on_its_way()
+            server = None
+            if not settings.get_current_settings().api.url:
+                server = stack.enter_context(TemporaryServer())
+                os.environ["PREFECT_API_URL"] = server.url
+                context.refresh_global_settings_context()
+            import prefect_octopusx.flows  # noqa: F401, PLC0415 - while the server starts
+
+            if server is not None:
+                server.wait()
+                stack.callback(_hand_over_what_is_on_its_way)
+        yield server is None
 
 
 def _hand_over_what_is_on_its_way() -> None:

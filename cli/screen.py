@@ -4,6 +4,7 @@ Results go to stdout; progress, notes and errors to stderr. With `--quiet` and `
 """
 
 import json
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -131,6 +132,7 @@ class Bar:
         self._screen = screen
         self._progress = progress
         self._task = task
+        self._of_a_name = re.compile(rf"{re.escape(label)}( \([^)]*\))?: ")
 
     def move(self, percent: float) -> None:
         """Show how far it is."""
@@ -140,7 +142,7 @@ class Bar:
     def say(self, text: str, *, is_important: bool = False) -> None:
         """Show what is going on; what is important stays."""
         if self._progress is not None and self._task is not None and not is_important:
-            self._progress.update(self._task, last=text.removeprefix(self.label).lstrip(": "))
+            self._progress.update(self._task, last=self._of_a_name.sub("", text))
         else:
             self._screen.note(text)
 

@@ -30,17 +30,14 @@ _SETTINGS = {
 class TemporaryServer:
     """A server on this machine, with Prefect's usual database, for as long as the context lasts."""
 
-    def __init__(self) -> None:
-        self.url = ""
-
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prefect-octopusx-")))
-            log = folder / "server.log"
+            self._log = folder / "server.log"
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
-            with log.open("wb") as output:
+            with self._log.open("wb") as output:
                 self._process = subprocess.Popen(  # noqa: S603 - our own module
                     [sys.executable, "-m", "prefect_octopusx.cli.temporary_server", str(port)],
                     stdin=subprocess.PIPE,
@@ -51,7 +48,6 @@ class TemporaryServer:
                 )
             stack.callback(self._stop)
             self.url = f"http://127.0.0.1:{port}/api"
-            self._wait(log)
             self._undo = stack.pop_all()
         return self
 
@@ -60,7 +56,12 @@ class TemporaryServer:
     ) -> None:
         self._undo.close()
 
-    def _wait(self, log: Path) -> None:
+    def wait(self) -> None:
+        """Wait until it answers.
+
+        Raises:
+            RuntimeError: It does not; with the end of its log.
+        """
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine needs none
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until and self._process.poll() is None:
@@ -69,7 +70,7 @@ class TemporaryServer:
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
-        end = "\n".join(log.read_text("utf-8", "replace").splitlines()[-10:])
+        end = "\n".join(self._log.read_text("utf-8", "replace").splitlines()[-10:])
         raise RuntimeError(
             "Prefect's temporary server did not start. Start one with `prefect server start`, and set PREFECT_API_URL. "
             f"The end of its log:\n{end}"

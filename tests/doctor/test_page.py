@@ -16,7 +16,7 @@ async def test_every_check_is_on_the_page(look: Look) -> None:
 
 
 def test_every_option_is_on_the_page() -> None:
-    command = [sys.executable, "-m", "prefect_octopusx.doctor", "--help"]
+    command = [sys.executable, "-m", "prefect_octopusx.cli", "doctor", "--help"]
     helped = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     described = {match[0] for cells in rows(text("docs/doctor.md")) if (match := re.match(r"`(--[a-z]+)", cells[0]))}
     assert {found.strip("`") for found in described} == set(re.findall(r"--[a-z]+", helped)) - {"--help"}
