@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectException
 from prefect.utilities.urls import url_for
 
+from prefect_octopusx.api.redact import redact
 from prefect_octopusx.cli.screen import Bar, Screen
 
 __all__ = ["run_flow"]
@@ -48,7 +49,7 @@ def run_flow(
 
         def tell(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
             if server_stays and (address := url_for(flow_run)):
-                screen.note(f"Prefect run: {address}")
+                screen.note(redact(f"Prefect run: {address}"))
             if not began.done():
                 began.set_result(flow_run)
 

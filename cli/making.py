@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect import Flow
 
-from prefect_octopusx.api import VideoRequest
+from prefect_octopusx.api import OctopusXError, VideoRequest
 from prefect_octopusx.api.redact import redact
 from prefect_octopusx.cli.exits import Exit
 from prefect_octopusx.cli.flow_runs import run_flow
@@ -90,13 +90,16 @@ def _left_behind(name: str, way: WayIn) -> list[str]:
     """Return what Ctrl-C left behind, and the ways back."""
     if way.is_sandbox:
         return ["Interrupted. The sandbox ended with it; nothing was billed."]
-    record = asyncio.run(_record(name, way))
+    status = _command("status", name, way=way._replace(access=()))
+    try:
+        record = asyncio.run(_record(name, way))
+    except OctopusXError as error:
+        return [f"Interrupted. How {name} stands can't be read ({error}). Later: {status}"]
     if record is None or record.state in {RecordState.RELEASED, RecordState.REFUSED}:
         return ["Interrupted. Nothing was submitted, and nothing is billed."]
     if record.state is RecordState.COMPLETED:
         return [f"Interrupted. It is stored already: {record.uri}"]
     if record.state is not RecordState.SUBMITTED or not record.task_id:
-        status = _command("status", name, way=way._replace(access=()))
         return [f"Interrupted. {name} is {record.state}. How to go on: {status}"]
     return [
         f"Interrupted. {name} goes on without this command, and is paid for: task {record.task_id}",

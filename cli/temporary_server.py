@@ -21,10 +21,7 @@ from typing import Self
 __all__ = ["TemporaryServer"]
 
 _PATIENCE = 180.0  # seconds; the first start on a machine makes the database
-_SETTINGS = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_UI_ENABLED": "false",
-}
+_SETTINGS = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 
 
 class TemporaryServer:
