@@ -1,8 +1,5 @@
 """The terminal: `prefect-octopusx`."""
 
+from prefect_octopusx.cli.program import main
+
 __all__ = ["main"]
-
-
-def main() -> None:
-    """Run the command that was typed."""
-    raise SystemExit("to come")

@@ -64,9 +64,9 @@ def start_servers(
         "PREFECT_UI_API_URL": f"{prefect}/api",  # with a port of its own, the UI has to be told
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
-    sandbox = ["prefect_octopusx.sandbox", "--port", gateway_port, "--key", KEY, "--generation", str(seconds_a_video)]
+    sandbox = ["prefect_octopusx.cli", "sandbox", "--port", gateway_port, "--key", KEY]
     servers = [
-        ("sandbox gateway", f"{gateway}/sandbox/health", sandbox, {}),
+        ("sandbox gateway", f"{gateway}/sandbox/health", [*sandbox, "--generation", str(seconds_a_video)], {}),
         ("S3 server", f"{s3}/moto-api/", ["moto.server", "-H", "127.0.0.1", "-p", s3_port], {}),
         (
             "Prefect server",

@@ -1,4 +1,4 @@
-"""What this project needs, looked at before it fails at night: `python -m prefect_octopusx.doctor`."""
+"""What this project needs, looked at before it fails at night: `prefect-octopusx doctor`."""
 
 from prefect_octopusx.doctor.diagnosing import diagnose
 from prefect_octopusx.doctor.results import CheckResult, Diagnosis, Verdict

@@ -1,6 +1,6 @@
 """A local OctopusX that bills nothing: for trying flows out, and for seeing what they do when things go wrong.
 
-Start it with `python -m prefect_octopusx.sandbox`, or in a test with `Sandbox`. It checks requests against most of the
+Start it with `prefect-octopusx sandbox`, or in a test with `Sandbox`. It checks requests against most of the
 documented limits, keeps a ledger of what the real service would have billed, and breaks on demand, see `Fault`.
 """
 

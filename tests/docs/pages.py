@@ -1,9 +1,10 @@
 """The pages, and how their parts are read."""
 
 import re
+import shlex
 from pathlib import Path
 
-__all__ = ["BLOCK", "PAGES", "ROOT", "blocks", "file_name", "rows", "section", "text"]
+__all__ = ["BLOCK", "PAGES", "ROOT", "blocks", "calls", "file_name", "rows", "section", "text"]
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(
@@ -44,3 +45,15 @@ def file_name(before: str) -> str:
     found = _SAVED.search(before)
     assert found, f"where does the block go? {before[-200:]}"
     return found["name"]
+
+
+def calls(page: str) -> list[list[str]]:
+    """Return what is typed after `prefect-octopusx` wherever it is called, in a block or within a line."""
+    typed = re.findall(r"^prefect-octopusx (.+)$", page.replace("\\\n", ""), re.MULTILINE)
+    typed += re.findall(r"`prefect-octopusx ([^`\n]+)`", page)
+    return [_until_the_shell_goes_on(shlex.split(call, comments=True)) for call in typed]
+
+
+def _until_the_shell_goes_on(words: list[str]) -> list[str]:
+    ends = [number for number, word in enumerate(words) if word in {">", "|", "&&", "||", ";", "&"}]
+    return words[: min(ends, default=None)]

@@ -3,8 +3,6 @@
 import importlib
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,11 @@ from prefect_octopusx.api.requests import (
     ViduRequest,
 )
 from prefect_octopusx.api.requests.vidu_models import VIDU_MODELS
+from prefect_octopusx.cli.exits import Exit
+from prefect_octopusx.cli.program import app
 from prefect_octopusx.sandbox.faults import KINDS
 from prefect_octopusx.storage import RecordState
-from tests.docs.pages import PAGES, ROOT, rows, section, text
+from tests.docs.pages import PAGES, ROOT, calls, rows, section, text
 from tests.docs.pages import blocks as code_blocks
 
 REFERENCE = [flows, tasks, blocks, api, storage, batches, doctor, sandbox]
@@ -66,16 +66,30 @@ def test_commands_exist(page: Path) -> None:
         importlib.import_module(module)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_calls_of_the_terminal_tool_can_be_typed_so(page: Path) -> None:
+    """The command and its options exist, with the right kinds of values; nothing is run."""
+    for call in calls(page.read_text("utf-8")):
+        app.parse_args(call, exit_on_error=False, print_error=False)
+
+
+def options(command: str) -> set[str]:
+    """Return the options of a command, without their negative forms."""
+    found = {one.names[0] for one in app[command].assemble_argument_collection()}
+    return {name for name in found if name.startswith("--")}
+
+
 def test_the_sandbox_options_are_all_there() -> None:
-    helped = subprocess.run(
-        [sys.executable, "-m", "prefect_octopusx.sandbox", "--help"], check=True, capture_output=True, text=True
-    ).stdout
-    known = set(re.findall(r"--[a-z-]+", helped)) - {"--help"}
     documented = {cells[0].strip("`") for cells in rows(text("docs/sandbox.md")) if cells[0].startswith("`--")}
-    assert documented == known
-    for page in PAGES:
-        for call in re.findall(r"-m prefect_octopusx\.sandbox(.*)", page.read_text("utf-8")):
-            assert set(re.findall(r"--[a-z-]+", call)) <= known
+    assert documented == options("sandbox")
+
+
+def test_the_page_of_the_terminal_has_what_commands_share_and_every_code() -> None:
+    page = text("docs/cli.md")
+    tables = [cells[0] for cells in rows(page)]
+    shared = set.intersection(*(options(command) for command in ("generate", "batch", "collect", "adopt")))
+    assert {found for cell in tables for found in re.findall(r"--[a-z][a-z-]+", cell)} == shared
+    assert {int(cell) for cell in tables if cell.isdecimal()} == set(Exit)
 
 
 def test_every_fault_is_described_as_the_sandbox_does() -> None:

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 import prefect_octopusx.sandbox
+from prefect_octopusx.cli import main
 from prefect_octopusx.sandbox import Fault, Sandbox, SandboxSettings, create_app
-from prefect_octopusx.sandbox.__main__ import main
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Client, Clock
@@ -171,7 +171,7 @@ def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     root = Path(prefect_octopusx.sandbox.__file__).parents[2]
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     with subprocess.Popen(
-        [sys.executable, "-m", "prefect_octopusx.sandbox", *arguments],
+        [sys.executable, "-m", "prefect_octopusx.cli", "sandbox", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -212,5 +212,5 @@ def test_the_program_says_why_it_does_not_start() -> None:
 
 
 def test_the_program_lists_the_faults(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--list-faults"]) == 0
+    assert main(["sandbox", "--list-faults"]) == 0
     assert "create_lost_reply" in capsys.readouterr().out

@@ -55,11 +55,13 @@ def main() -> None:
             stack.callback(stop, process)
 
         start("prefect", "server", "start", "--host", "127.0.0.1", "--port", prefect)
-        start("prefect_octopusx.sandbox", "--port", gateway, "--generation", "1", "--refresh", "0.1")
+        start("prefect_octopusx.cli", "sandbox", "--port", gateway, "--generation", "1", "--refresh", "0.1")
         wait(f"http://127.0.0.1:{prefect}/api/health", Path(folder) / "prefect.log")
-        wait(f"http://127.0.0.1:{gateway}/sandbox/health", Path(folder) / "prefect_octopusx.sandbox.log")
+        wait(f"http://127.0.0.1:{gateway}/sandbox/health", Path(folder) / "prefect_octopusx.cli.log")
         subprocess.run([sys.executable, "-c", JOB], env=environment, cwd=folder, check=True)
         assert (Path(folder) / "videos" / "hero.mp4").stat().st_size > 10_000
+        script = str(Path(sys.executable).with_name("prefect-octopusx"))
+        subprocess.run([script, "status", "hero", "--to", "videos"], env=environment, cwd=folder, check=True)
         command = [sys.executable, "-m", "prefect", "block", "register", "-m", "prefect_octopusx.blocks"]
         subprocess.run(command, env=environment, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         print("The wheel alone runs the main job.")

@@ -1,0 +1,167 @@
+"""What people see at a terminal, and what scripts read.
+
+Results go to stdout; progress, notes and errors to stderr. With `--quiet` and `--json` there are no notes.
+"""
+
+import json
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column
+
+from prefect_octopusx.api import CredentialsMissing, OctopusXError, SubmissionUncertain, VideoTimeout
+from prefect_octopusx.api.redact import redact
+from prefect_octopusx.batches import ManifestError, ResultsInvalid
+from prefect_octopusx.cli.exits import Exit, Refused
+from prefect_octopusx.cli.options import Output
+from prefect_octopusx.storage import NameTaken, RecordNotWritten
+
+__all__ = ["Bar", "Screen"]
+
+_NOTHING_SENT = (CredentialsMissing, ManifestError, ResultsInvalid, NameTaken, Refused, ValidationError)
+_UNCERTAIN = (SubmissionUncertain, RecordNotWritten)
+
+
+class Screen:
+    """The terminal as one command has it.
+
+    Args:
+        output: What is to be seen.
+    """
+
+    def __init__(self, output: Output) -> None:
+        plain: dict[str, Any] = {"highlight": False, "emoji": False, "markup": False, "soft_wrap": True}
+        self._out = Console(**plain)
+        self._err = Console(stderr=True, **plain)
+        self._json = output.json
+        self._quiet = output.quiet
+        self.verbose = output.verbose
+        self.document: dict[str, Any] = {}
+        """What the JSON document of an error has besides the error."""
+
+    @property
+    def tells(self) -> bool:
+        """Whether there are notes and progress."""
+        return not (self._json or self._quiet)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether something may move."""
+        return self.tells and not self.verbose and self._err.is_terminal
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is there to answer."""
+        return self.tells and self._err.is_terminal and sys.stdin.isatty()
+
+    def ask(self, question: str) -> bool:
+        """Ask; Enter is yes."""
+        self._err.print(f"{question} [Y/n] ", end="")
+        answer = sys.stdin.readline()
+        return answer.strip().lower() in {"", "y", "yes"} and answer.endswith("\n")
+
+    def note(self, text: str) -> None:
+        """Say something on the side."""
+        if self.tells:
+            self._err.print(text)
+
+    def busy(self, text: str) -> AbstractContextManager[object]:
+        """Show that something goes on that tells no progress."""
+        return self._err.status(f"{text} …") if self.is_live else nullcontext()
+
+    @contextmanager
+    def bar(self, label: str) -> Iterator["Bar"]:
+        """Show how something proceeds."""
+        if not self.is_live:
+            yield Bar(label, self)
+            return
+        columns = (
+            TextColumn("{task.description}", table_column=Column(max_width=24, no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=20),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[last]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        )
+        with Progress(*columns, console=self._err, expand=True, transient=True) as progress:
+            yield Bar(label, self, progress, progress.add_task(label, total=100, last=""))
+
+    def done(self, document: Mapping[str, Any], *, addresses: Sequence[str | None] = (), lines: Sequence[str]) -> None:
+        """Print what came out, in the way that was asked for."""
+        if self._json:
+            self._out.file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        elif self._quiet:
+            self._out.file.writelines(f"{address}\n" for address in addresses if address)
+        else:
+            self._out.file.writelines(f"{line}\n" for line in lines)
+        self._out.file.flush()
+
+    def failed(self, error: Exception) -> Exit:
+        """Say what went wrong; return the exit code that tells it."""
+        code, message = _judged(error)
+        if self.verbose:
+            self._err.print(redact("".join(traceback.format_exception(error))))
+        self._err.print(f"prefect-octopusx: {message}")
+        if self._json:
+            told = {"type": type(error).__name__, "message": message, "task_id": getattr(error, "task_id", None)}
+            self.done({**self.document, "error": told}, lines=())
+        return code
+
+
+class Bar:
+    """One thing that proceeds: a bar at a terminal, lines elsewhere.
+
+    Args:
+        label: What it is called.
+        screen: Where it is shown.
+        progress: The bars, at a terminal.
+        task: Which of them.
+    """
+
+    def __init__(
+        self, label: str, screen: Screen, progress: Progress | None = None, task: TaskID | None = None
+    ) -> None:
+        self.label = label
+        self._screen = screen
+        self._progress = progress
+        self._task = task
+        self._of_a_name = re.compile(rf"{re.escape(label)}( \([^)]*\))?: ")
+
+    def move(self, percent: float) -> None:
+        """Show how far it is."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=percent)
+
+    def say(self, text: str, *, is_important: bool = False) -> None:
+        """Show what is going on; what is important stays."""
+        if self._progress is not None and self._task is not None and not is_important:
+            self._progress.update(self._task, last=self._of_a_name.sub("", text))
+        else:
+            self._screen.note(text)
+
+
+def _judged(error: Exception) -> tuple[Exit, str]:
+    """Return the exit code of an error, and what to say of it."""
+    if isinstance(error, ValidationError):
+        found = [str(one["msg"]) for one in error.errors(include_url=False, include_input=False)]
+        return Exit.REFUSED, redact("\n  ".join(["nothing was sent; the request can't be:", *found]))
+    if isinstance(error, OctopusXError | Refused):
+        code = Exit.FAILED
+        if isinstance(error, _NOTHING_SENT):
+            code = Exit.REFUSED
+        elif isinstance(error, _UNCERTAIN):
+            code = Exit.UNCERTAIN
+        elif isinstance(error, VideoTimeout):
+            code = Exit.IN_THE_MAKING
+        return code, redact(str(error))
+    if isinstance(error, httpx.HTTPError):  # of OctopusX they are errors of this project
+        return Exit.FAILED, redact(f"Prefect's API does not answer as it should ({type(error).__name__}: {error}). "
+                                   "Is the server at PREFECT_API_URL up?")  # fmt: skip
+    return Exit.FAILED, redact(f"{type(error).__name__}: {str(error)[:1000]}\nMore: the same with --verbose")
