@@ -11,12 +11,12 @@ LAYERS := api batches blocks cli doctor flows sandbox storage tasks
 # Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
 CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 
-.PHONY: demo test coverage swift postgres redis soak bench lint names types docs wheel check clean
+.PHONY: demo test coverage swift postgres redis chromium soak bench lint names types docs wheel check clean
 
 demo: $(READY)
 	@$(CLEAN) $(BIN)/python deployments/demo.py $(if $(KEEP),--keep)
 
-test: $(READY) swift postgres redis
+test: $(READY) swift postgres redis chromium
 	$(CLEAN) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 # The same with coverage, which takes a third more processor time.
@@ -38,6 +38,12 @@ redis:
 	@command -v redis-server >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y --no-install-recommends redis-server; } \
 		|| echo "Without Redis: no test of many workers."
+
+# The browser in which the forms are filled in; where it is not to be had those tests are skipped.
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y --no-install-recommends chromium; } \
+		|| echo "Without Chromium: no tests of the UI."
 
 # Much longer than the tests do: 300 videos by workers that are killed, and random lives of videos, new ones each time.
 soak: $(READY)

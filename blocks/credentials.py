@@ -52,7 +52,7 @@ class OctopusXCredentials(SavedBlock):
     api_key: Secret = Field(  # type: ignore[type-arg] # a parametrised Secret would be another block type
         default=...,
         title="API key",
-        # Prefect 3.8.8's form for a saved block shows no block in it as chosen, and saves the mask of its value instead.
+        # The UI of Prefect 3.8.8 does not show it as chosen then, and saves the mask of its value in its place.
         description="The OctopusX API key, in a Secret block. When you edit these credentials later, choose it again.",
     )
     base_url: str = Field(
@@ -91,9 +91,9 @@ class OctopusXCredentials(SavedBlock):
             raise CredentialsMissing("api_key: the Secret block holds no text. Save the OctopusX API key in it")
         if not key.strip("*"):
             raise CredentialsMissing(
-                "api_key: this is the mask that Prefect shows in place of a key. In a run's parameters it keeps nothing "
-                "else, so that the key is not stored: to run it again, save the credentials as a block and pass that, "
-                "or leave them out to use `octopusx-credentials/default`. If they are a saved block, it was edited in "
-                "the UI without choosing the Secret again: edit it once more, and choose it"
+                "api_key: this is the mask that Prefect keeps in a run's parameters in place of a key, so that the key "
+                "is not stored. To run it again, save the credentials as a block and pass that, or leave them out to "
+                "use `octopusx-credentials/default`. If they are a saved block, it was edited in the UI without "
+                "choosing the Secret again: edit it once more, and choose it"
             )
         return key

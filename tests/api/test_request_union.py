@@ -192,7 +192,7 @@ class TestForm:
         fields = ViduRequest.model_json_schema()["properties"]
         assert fields["prompt"]["maxLength"] == 2000
         assert fields["payload"]["maxLength"] == 1_048_576
-        assert (fields["duration"]["minimum"], fields["duration"]["maximum"]) == (1, 16)
+        assert fields["duration"]["minimum"] == 1
         assert (fields["wm_position"]["minimum"], fields["wm_position"]["maximum"]) == (1, 4)
         assert fields["resolution"]["enum"] == ["360p", "540p", "720p", "1080p"]
         assert fields["images"]["items"] == {"type": "string"}

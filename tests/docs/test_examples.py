@@ -47,7 +47,8 @@ async def run(page: str, sandbox: Sandbox) -> None:
 FILES = ("tutorial", "testing")
 PAID = {
     "README": ["first", "hero", *["launch"] * 5],
-    "python": ["trailer/paper-boat", "later", "titled", "sync", "the plain client"],
+    "python": ["trailer/paper-boat", "later", "the plain client"],
+    "composing": ["titled", "cats/0", "cats/1", "cats/2", "sync"],
 }
 
 
