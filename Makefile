@@ -11,7 +11,7 @@ LAYERS := api batches blocks cli doctor flows sandbox storage tasks
 # Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
 CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 
-.PHONY: demo test coverage swift postgres redis chromium soak bench lint names types docs wheel check clean
+.PHONY: demo test coverage swift postgres redis chromium soak bench lint names types docs screenshots wheel check clean
 
 demo: $(READY)
 	@$(CLEAN) $(BIN)/python deployments/demo.py $(if $(KEEP),--keep)
@@ -74,6 +74,10 @@ types: $(READY) names
 # for a notice about MkDocs 2, which has nothing to do with us.
 docs: $(READY) names
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+# The pictures of the pages, taken anew; look at all of them in build/screenshots.
+screenshots: $(READY) chromium
+	$(CLEAN) $(BIN)/python -m docs.screenshots
 
 # What users install: the wheel in an environment of its own, with pip alone.
 wheel: $(READY)

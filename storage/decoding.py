@@ -118,6 +118,7 @@ def _good_frame(
     """Return the first frame at about the right time that is neither black nor of one colour; else the liveliest."""
     at = min(_AT, facts.seconds / 2) if facts.seconds else _AT
     stream.codec_context.thread_count = 1  # posters are made beside other work
+    stream.codec_context.skip_frame = "NONREF"  # frames that no other is built on; it saves a third
     stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
     container.seek(int(at * 1_000_000), backward=True)
     best: tuple[float, av.VideoFrame] | None = None

@@ -35,12 +35,18 @@ def chromium() -> str | None:
 
 @contextlib.asynccontextmanager
 async def open_ui(
-    api: str, *, width: int = 1440, height: int = 1000, colours: Literal["light", "dark"] = "light"
+    api: str,
+    *,
+    pictures_from: str | None = None,
+    width: int = 1440,
+    height: int = 1000,
+    colours: Literal["light", "dark"] = "light",
 ) -> AsyncIterator["PrefectUi"]:
     """Open the UI in a browser without any history.
 
     Args:
         api: The address of Prefect's API, which serves its UI beside it.
+        pictures_from: The address of what else its pages may fetch from: posters, players.
         width: Of the window, in pixels.
         height: Of the window, in pixels.
         colours: What the person has set in the system.
@@ -50,7 +56,7 @@ async def open_ui(
         context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme=colours)
         context.set_default_timeout(_PATIENCE)
         try:
-            yield await PrefectUi.of(await context.new_page(), api)
+            yield await PrefectUi.of(await context.new_page(), api, pictures_from)
         finally:
             await browser.close()
 
@@ -70,11 +76,12 @@ class PrefectUi:
         self._address = api.removesuffix("/api")
 
     @classmethod
-    async def of(cls, page: Page, api: str) -> "PrefectUi":
+    async def of(cls, page: Page, api: str, pictures_from: str | None = None) -> "PrefectUi":
         ui = cls(page, api)
+        here = tuple(filter(None, (ui._address, pictures_from)))
         page.on("pageerror", ui._note_error)
         page.on("response", ui._note_response)
-        await page.route(lambda url: not url.startswith(ui._address), _abort)
+        await page.route(lambda url: not url.startswith(here), _abort)
         return ui
 
     async def open(self, path: str) -> None:
