@@ -6,6 +6,7 @@ wide and narrow, all in build/screenshots. Those that the pages show are copied 
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import sys
@@ -47,12 +48,12 @@ async def main() -> int:
             colours: Literal["light", "dark"]
             for colours in ("light", "dark"):
                 async with open_ui(api, pictures_from=s3, width=width, height=900, colours=colours) as ui:
-                    for name, go in pages(ui, runs).items():
+                    for name, (go, text) in pages(ui, runs).items():
                         await go()
-                        await settle(ui)
+                        await settle(ui, text)
                         await ui.page.screenshot(path=LOOK / f"{name}-{size}-{colours}.png", full_page=True)
-    for name in SHOWN:
-        shutil.copy(LOOK / f"{name}-wide-light.png", IMAGES / f"{name}.png")
+                        if name in SHOWN and (size, colours) == ("wide", "light"):
+                            await ui.page.screenshot(path=IMAGES / f"{name}.png")
     print(f"{len(list(LOOK.iterdir()))} pictures in {LOOK}, {len(SHOWN)} of them in {IMAGES}")  # noqa: T201 - a script
     return 0
 
@@ -60,7 +61,10 @@ async def main() -> int:
 async def make_videos(gateway: str, s3: str) -> dict[str, str]:
     """Make what the pictures show; return ids of runs and artifacts by name."""
     os.environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-    boto3.client("s3", endpoint_url=s3, region_name="us-east-1").create_bucket(Bucket="videos")
+    client = boto3.client("s3", endpoint_url=s3, region_name="us-east-1")
+    client.create_bucket(Bucket="videos")
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::videos/*"}
+    client.put_bucket_policy(Bucket="videos", Policy=json.dumps({"Version": "2012-10-17", "Statement": [everybody]}))
     await Secret(value=SecretStr(KEY)).asave("octopusx-api-key")
     secret = await Secret.aload("octopusx-api-key")
     await OctopusXCredentials(api_key=secret, base_url=gateway).asave("default")
@@ -89,27 +93,31 @@ async def artifact(key: str) -> str:
     return str(found[0].id)
 
 
-def pages(ui: PrefectUi, ids: dict[str, str]) -> dict[str, Callable[[], Awaitable[None]]]:
-    """Return how to get to each page."""
+Page = tuple[Callable[[], Awaitable[None]], str]
+
+
+def pages(ui: PrefectUi, ids: dict[str, str]) -> dict[str, Page]:
+    """Return how to get to each page, and a text that it shows when it is there."""
 
     async def form(family: str) -> None:
         await ui.open_run_form("generate-video/by-hand")
         await ui.tab(family).click()
 
     return {
-        "flow-run": lambda: ui.open_run(ids["run"]),
-        "stored-video": lambda: ui.open(f"artifacts/artifact/{ids['stored-hero']}"),
-        "batch": lambda: ui.open(f"artifacts/artifact/{ids['contact-sheet-launch']}"),
-        "batch-table": lambda: ui.open(f"artifacts/artifact/{ids['videos-launch']}"),
-        "run-form": lambda: form("Vidu"),
-        "run-form-jimeng": lambda: form("Jimeng"),
-        "credentials": lambda: ui.open("blocks/catalog/octopusx-credentials/create"),
-        "s3-destination": lambda: ui.open("blocks/catalog/s3-destination/create"),
+        "flow-run": (lambda: ui.open_run(ids["run"]), "Finished in state"),
+        "stored-video": (lambda: ui.open(f"artifacts/artifact/{ids['stored-hero']}"), "SHA-256"),
+        "batch": (lambda: ui.open(f"artifacts/artifact/{ids['contact-sheet-launch']}"), "launch/closing"),
+        "batch-table": (lambda: ui.open(f"artifacts/artifact/{ids['videos-launch']}"), "launch/closing"),
+        "run-form": (lambda: form("Vidu"), "Off-peak"),
+        "run-form-jimeng": (lambda: form("Jimeng"), "Aspect Ratio"),
+        "credentials": (lambda: ui.open("blocks/catalog/octopusx-credentials/create"), "Base URL"),
+        "s3-destination": (lambda: ui.open("blocks/catalog/s3-destination/create"), "Endpoint URL"),
     }
 
 
-async def settle(ui: PrefectUi) -> None:
-    """Wait until nothing is fetched any more."""
+async def settle(ui: PrefectUi, text: str) -> None:
+    """Wait until a text is shown, and all pictures are."""
+    await ui.page.get_by_text(text).first.wait_for()
     await ui.page.wait_for_load_state("networkidle")
     await ui.page.wait_for_function("[...document.images].every(image => image.complete)")
 

@@ -11,6 +11,10 @@ from tests.servers import Group
 
 __all__ = ["Terminal", "until"]
 
+PATIENCE = (
+    300  # seconds; Prefect's scheduler may look at a new deployment a minute late, and a busy machine later still
+)
+
 
 class Terminal(Group):
     """A shell with all that runs in it. It ends at the first command that fails.
@@ -73,7 +77,7 @@ class Terminal(Group):
 
 def until(so: Callable[[], bool], *terminals: Terminal) -> None:
     """Wait until something is so, while the terminals live."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE
     while not so():
         for terminal in terminals:
             assert terminal.lives, terminal.seen()[-3000:]
