@@ -1,4 +1,4 @@
-"""What the reference shows of a pydantic field: its default and its description, not the call that declares them."""  # noqa: INP001 - griffe finds it by its path
+"""What the reference shows of a pydantic field: its default and its description, not the call that declares them."""
 
 import ast
 

@@ -2,7 +2,7 @@
 
 README.md, CHANGELOG.md, CONTRIBUTING.md and LICENSE stay where GitHub wants them. Links between them and the pages in
 docs/ are written for GitHub; here they become those of the site.
-"""  # noqa: INP001 - mkdocs finds it by its path
+"""
 
 import re
 from pathlib import Path

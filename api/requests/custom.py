@@ -23,7 +23,7 @@ class CustomRequest(VideoRequestBase):
     picture_limits = pictures.UNCHECKED
 
     model: str = Field(min_length=1, examples=["veo4-preview"])
-    """The model's name, as the channel knows it."""
+    """The model's name, as the channel knows it. Required."""
     prompt: str | None = Field(default=None, examples=["a paper boat drifts down a rainy street"])
     """What the video shows. Vendor's default: depends on the model."""
     images: Sequence[str | Path | bytes] = Field(default=(), examples=[["https://example.com/first.png"]])

@@ -239,3 +239,12 @@ async def test_blocks_are_read_from_the_parameters_that_prefect_keeps(tmp_path: 
 def test_another_kind_of_block_is_not_taken_for_this_one() -> None:
     with pytest.raises(ValidationError):
         LocalDestination.model_validate({"folder": "x", "block_type_slug": "s3-destination"})
+
+
+@pytest.mark.parametrize("block", [OctopusXCredentials, S3Destination, LocalDestination])
+def test_the_form_has_an_empty_field_for_what_can_be_empty(block: type[Block]) -> None:
+    """The UI makes tabs of `anyOf`, and begins with the one of null if that is the default."""
+    for name, field in block.model_json_schema()["properties"].items():
+        assert field["title"], name
+        assert field.get("default", 0) is not None, f"{name}: give it json_schema_extra=can_be_empty"
+        assert all("enum" in option for option in field.get("anyOf", []) if option != {"type": "null"}), name

@@ -39,9 +39,7 @@ def test_every_parameter_explains_itself(flow: str) -> None:
     for name, field in fields(flow):
         assert field["title"] == name
         assert field["description"].endswith("."), name
-        assert "as in `generate_" not in field["description"].lower(), (
-            f"{name}: who sees this form does not see the other"
-        )
+        assert "as in `generate_" not in field["description"].lower(), f"{name}: this form does not show the other"
     assert "oneOf" not in json.dumps(SCHEMAS[flow])
     assert "discriminator" not in json.dumps(SCHEMAS[flow])
 
