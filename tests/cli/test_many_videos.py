@@ -47,4 +47,4 @@ def test_a_list_with_faults_ends_with_2_before_anything_is_sent(call: Call, sand
     Path("list.csv").write_text(LIST + "third,viduq3-pro,\n")
     ended = call(*BATCH)
     assert (ended.code, sandbox.requests) == (2, [])
-    assert "row 4" in ended.err or "row 3" in ended.err
+    assert "row 4, column prompt" in ended.err

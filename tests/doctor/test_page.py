@@ -16,5 +16,5 @@ async def test_every_check_is_on_the_page(look: Look) -> None:
 
 def test_every_option_is_on_the_page() -> None:
     known = {name for one in app["doctor"].assemble_argument_collection() if (name := one.names[0]).startswith("--")}
-    described = {match[0] for cells in rows(text("docs/doctor.md")) if (match := re.match(r"`(--[a-z-]+)", cells[0]))}
+    described = {match[1] for cells in rows(text("docs/doctor.md")) if (match := re.match(r"`(--[a-z-]+)", cells[0]))}
     assert described == known
