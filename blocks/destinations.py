@@ -40,6 +40,7 @@ def _public_base_url(what: str) -> Any:  # noqa: ANN401 - pydantic types its fie
         title="Public base URL",
         description=f"The address under which everybody can read {what}, for links and posters in the Prefect UI.",
         examples=["https://cdn.example.com/videos"],
+        json_schema_extra=can_be_empty,
     )
 
 
@@ -147,6 +148,7 @@ class S3Destination(SavedBlock):
         title="Presigned links, hours",
         description="Gives run pages presigned links that last so many hours, at most 168; who sees the page can fetch "
         "the video without any credentials. Empty for none.",
+        json_schema_extra=can_be_empty,
     )
     poster: bool = _POSTER
     player: bool = _PLAYER

@@ -32,13 +32,20 @@ class NotDecodable(Exception):
 
 
 class VideoFacts(NamedTuple):
-    """What a video file tells of itself."""
+    """What a video file tells of itself.
+
+    Attributes:
+        width: Pixels.
+        height: Pixels.
+        seconds: How long it is, if it tells.
+        fps: Frames a second, on average, if it tells.
+        has_audio: Whether it has sound.
+    """
 
     width: int
     height: int
     seconds: float | None
     fps: float | None
-    """Frames a second, on average."""
     has_audio: bool
 
 

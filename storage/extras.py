@@ -25,10 +25,15 @@ _DECODERS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="poster")
 
 
 class Extras(NamedTuple):
-    """What lies beside a stored video."""
+    """What lies beside a stored video.
+
+    Attributes:
+        facts: What the file tells of itself; None where there is no decoder, or it can't decode it.
+        poster: Whether a poster does.
+        player: Whether a page that plays it does.
+    """
 
     facts: VideoFacts | None = None
-    """What the file tells of itself; None where there is no decoder, or it can't decode it."""
     poster: bool = False
     player: bool = False
 
@@ -44,6 +49,9 @@ async def add_extras(
         store: Where the video is.
         record: Its record, completed.
         logger: Where trouble is told.
+
+    Returns:
+        What lies beside it now.
     """
     facts, poster, player = None, False, False
     if store.poster:
@@ -61,6 +69,14 @@ async def add_extras(
 
 async def has_poster(store: VideoStore, name: str, sha256: str | None) -> bool:
     """Tell whether the poster of this very video lies beside it.
+
+    Args:
+        store: Where the video is.
+        name: Its name.
+        sha256: That of the video, in hex.
+
+    Returns:
+        False also for a poster of an earlier video under this name.
 
     Raises:
         DestinationError: The store can't be used.

@@ -10,13 +10,17 @@ _NOT_PLAIN = frozenset("?# \"'<>\\`")
 
 
 class Link(NamedTuple):
-    """Where a browser finds a stored file."""
+    """Where a browser finds a stored file.
+
+    Attributes:
+        url: The address.
+        kind: `console` is AWS's own page about the file, for who is signed in there; the others are the file itself.
+        until: When it ends at the latest; of a presigned link, which is a secret until then.
+    """
 
     url: str
     kind: Literal["public", "presigned", "console"]
-    """`console` is AWS's own page about the file, for who is signed in there; the others are the file itself."""
     until: datetime | None = None
-    """When it ends at the latest; of a presigned link, which is a secret until then."""
 
     @property
     def is_file(self) -> bool:
@@ -26,6 +30,9 @@ class Link(NamedTuple):
 
 def check_public_base_url(url: str) -> str:
     """Return the address without slashes at its end.
+
+    Args:
+        url: As it was given.
 
     Raises:
         ValueError: It is no plain address of http or https.

@@ -4,6 +4,7 @@ One journey, since a browser, a served deployment and two runs take their time.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ BUCKET = "made-by-hand"
 
 
 @pytest.fixture
-async def ui(prefect_api: str) -> AsyncIterator[PrefectUi]:
-    async with open_ui(prefect_api) as opened:
+async def ui(prefect_api: str, s3_url: str) -> AsyncIterator[PrefectUi]:
+    async with open_ui(prefect_api, pictures_from=s3_url) as opened:
         yield opened
 
 
@@ -41,6 +42,8 @@ def served(prefect_api: str, tmp_path: Path) -> Iterator[str]:
 
 async def test_videos_are_made_by_hand(ui: PrefectUi, served: str, sandbox: Sandbox, s3_url: str) -> None:
     bucket: Any = boto3.resource("s3", endpoint_url=s3_url).create_bucket(Bucket=BUCKET)
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+    bucket.Policy().put(Policy=json.dumps({"Version": "2012-10-17", "Statement": [everybody]}))
     await make_blocks(ui, sandbox, s3_url)
     await until_deployed(served)
     assert ui.troubles == []
@@ -49,10 +52,10 @@ async def test_videos_are_made_by_hand(ui: PrefectUi, served: str, sandbox: Sand
     jimeng = await ask_for_jimeng(ui)
     await refused_for_its_duration(ui, served)
     vidu = await ask_for_vidu(ui)
-    for run in (jimeng, vidu):
+    for run, name, facts in ((jimeng, "boat", ["21:9", "720P"]), (vidu, "lighthouse", ["8 s", "1080p"])):
         await ui.open_run(run)
         await ui.page.get_by_text("Completed", exact=True).first.wait_for(timeout=120_000)
-        # Here: the poster and the facts of the video, among the run's artifacts.
+        await shows(ui, name, facts)
 
     assert {job.family: job.body for job in sandbox.jobs} == {
         "jimeng": {
@@ -97,14 +100,30 @@ async def make_blocks(ui: PrefectUi, sandbox: Sandbox, s3_url: str) -> None:
     assert (saved.api_key.value.get_secret_value(), saved.base_url) == (sandbox.key, sandbox.url)
 
     await ui.new_block("s3-destination", "by-hand")
-    for title, text in {"Bucket": BUCKET, "Endpoint URL": s3_url, "Region": "us-east-1"}.items():
+    public = f"{s3_url}/{BUCKET}/clips"
+    place = {"Bucket": BUCKET, "Endpoint URL": s3_url, "Region": "us-east-1", "Public base URL": public}
+    for title, text in place.items():
         await ui.field(title).fill(text)
     destination = await ui.save_block()
     await ui.edit_block(destination)
     await ui.field("Prefix").fill("clips")
     await ui.save_block()
-    meant = S3Destination(bucket=BUCKET, prefix="clips", endpoint_url=s3_url, region="us-east-1").model_dump()
+    meant = S3Destination(
+        bucket=BUCKET, prefix="clips", endpoint_url=s3_url, region="us-east-1", public_base_url=public
+    ).model_dump()
     assert (await S3Destination.aload("by-hand")).model_dump(include=set(meant)) == meant
+
+
+async def shows(ui: PrefectUi, name: str, facts: list[str]) -> None:
+    """From the page of a run a person gets to the picture of its video, and to the facts."""
+    await ui.page.get_by_role("tab", name="Artifacts").click()
+    await ui.page.get_by_role("link", name=f"stored-{name}").first.click()
+    await ui.page.get_by_text("SHA-256").wait_for()
+    for fact in [name, *facts, f"s3://{BUCKET}/clips/{name}.mp4"]:
+        await ui.page.get_by_text(fact, exact=True).first.wait_for()
+    poster = ui.page.get_by_alt_text(f"A frame of {name}")
+    await poster.scroll_into_view_if_needed()
+    await ui.page.wait_for_function("picture => picture.naturalWidth > 0", arg=await poster.element_handle())
 
 
 async def until_deployed(deployment: str) -> None:
