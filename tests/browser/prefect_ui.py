@@ -10,14 +10,15 @@ from collections.abc import AsyncIterator
 from typing import Literal
 
 import httpx
-from playwright.async_api import Error, Locator, Page, Response, Route, async_playwright
+from playwright.async_api import Locator, Page, Response, Route, async_playwright
 
 __all__ = ["PrefectUi", "chromium", "open_ui"]
 
-# No sandbox of its own, which root can't have, and no calls to its makers.
+# No sandbox of its own, which root can't have; the graph of a run by the processor; and no calls to its makers.
 _ARGUMENTS = [
     "--no-sandbox",
-    "--disable-gpu",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -66,12 +67,12 @@ class PrefectUi:
 
     Attributes:
         page: For what is not here.
-        troubles: What went wrong in the page: its own errors, and what Prefect's API refused.
+        refusals: What Prefect's API refused.
     """
 
     def __init__(self, page: Page, api: str) -> None:
         self.page = page
-        self.troubles: list[str] = []
+        self.refusals: list[str] = []
         self._api = api
         self._address = api.removesuffix("/api")
 
@@ -79,7 +80,6 @@ class PrefectUi:
     async def of(cls, page: Page, api: str, pictures_from: str | None = None) -> "PrefectUi":
         ui = cls(page, api)
         here = tuple(filter(None, (ui._address, pictures_from)))
-        page.on("pageerror", ui._note_error)
         page.on("response", ui._note_response)
         await page.route(lambda url: not url.startswith(here), _abort)
         return ui
@@ -134,12 +134,6 @@ class PrefectUi:
             await self.page.get_by_role("button", name="Submit").click()
         return await answered.value
 
-    async def submit_again(self) -> Response:
-        """Send a form that was refused before: the first press only takes the messages away, with Prefect 3.8.8."""
-        await self.page.get_by_role("button", name="Submit").click()
-        await self.page.locator("p.text-destructive").wait_for(state="detached")
-        return await self.submit()
-
     async def open_run(self, run_id: str) -> None:
         await self.open(f"runs/flow-run/{run_id}")
 
@@ -165,12 +159,9 @@ class PrefectUi:
         await option.click()
         await option.wait_for(state="detached")  # the list closes with an animation, and would lie over the next field
 
-    def _note_error(self, error: Error) -> None:
-        self.troubles.append(str(error))
-
     def _note_response(self, response: Response) -> None:
         if response.status >= 400 and response.url.startswith(self._api) and _IS_FREE not in response.url:
-            self.troubles.append(f"{response.status} {response.url}")
+            self.refusals.append(f"{response.status} {response.url}")
 
 
 async def _abort(route: Route) -> None:
