@@ -34,6 +34,9 @@ _POSTER: bool = Field(
 _PLAYER: bool = Field(default=False, description="Whether to put a page beside each video that plays it, NAME.html.")
 
 
+_TEXTS = ("endpoint_url", "region", "aws_credentials", "storage_class", "sse_kms_key_id", "public_base_url")
+
+
 def _public_base_url(what: str) -> Any:  # noqa: ANN401 - pydantic types its fields so
     return Field(
         default=None,
@@ -162,6 +165,11 @@ class S3Destination(SavedBlock):
     @classmethod
     def _check_public_base_url(cls, value: str | None) -> str | None:
         return _checked(value)
+
+    @field_validator(*_TEXTS, mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if isinstance(value, str) and not value.strip() else value  # a form may send an empty text
 
     @model_validator(mode="after")
     def _check_links(self) -> Self:

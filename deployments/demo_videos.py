@@ -6,6 +6,7 @@
 import asyncio
 import contextlib
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -43,6 +44,9 @@ async def main() -> int:
     """Run both requests at once, then once more; 0 if each video is stored whole and was paid for once."""
     s3 = boto3.client("s3", endpoint_url=S3, region_name="us-east-1")
     s3.create_bucket(Bucket="videos")
+    # The UI shows posters where a browser may fetch them.
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::videos/*"}
+    s3.put_bucket_policy(Bucket="videos", Policy=json.dumps({"Version": "2012-10-17", "Statement": [everybody]}))
     await save_blocks()
     with progress_bars() as show_progress:
         watcher = asyncio.create_task(watch(show_progress))
@@ -68,7 +72,14 @@ async def save_blocks() -> None:
     await Secret(value=SecretStr(os.environ["DEMO_KEY"])).asave("octopusx-api-key")
     secret = await Secret.aload("octopusx-api-key")
     await OctopusXCredentials(api_key=secret, base_url=GATEWAY).asave("default")
-    await S3Destination(bucket="videos", prefix="demo", endpoint_url=S3, region="us-east-1").asave("default")
+    await S3Destination(
+        bucket="videos",
+        prefix="demo",
+        endpoint_url=S3,
+        region="us-east-1",
+        public_base_url=f"{S3}/videos/demo",
+        player=True,
+    ).asave("default")
 
 
 @contextlib.contextmanager

@@ -9,9 +9,8 @@ from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Des
 from prefect_octopusx.flows.options import CanBeEmpty, OptionalRequest, Positive
 from prefect_octopusx.storage import RecordState, VideoRecord, check_name, failure
 from prefect_octopusx.tasks import adopt_task, query_video, save_video, wait_for_video
-from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.runs import completed
-from prefect_octopusx.tasks.video_report import in_words, report
+from prefect_octopusx.tasks.video_report import in_words, report_found
 
 __all__ = ["adopt_video"]
 
@@ -63,7 +62,7 @@ async def adopt_video(
         raise failure(record)
     if record.state is RecordState.COMPLETED:
         get_run_logger().info("%s: already stored at %s; nothing to do", name, record.uri)
-        await report(await open_store(destination), record, logger=get_run_logger())
+        await report_found(destination, record, logger=get_run_logger())
         return completed(record, f"Nothing to do. {in_words(record)}: {record.uri}")
     task = await wait_for_video(
         record, destination=destination, credentials=credentials, poll_interval=poll_interval, deadline=deadline

@@ -25,6 +25,7 @@ from prefect_octopusx.batches import VideoItem
 from prefect_octopusx.blocks import Destination, OctopusXCredentials
 from prefect_octopusx.flows.chunk_checks import check_chunks, saved_id
 from prefect_octopusx.flows.options import BatchOptions
+from prefect_octopusx.tasks.assets import asset_key
 from prefect_octopusx.tasks.runs import flow_run_attempt, flow_run_id
 from prefect_octopusx.tasks.steps import Logger
 
@@ -210,7 +211,8 @@ class Chunks:
 
 def made_from_of_this_chunk() -> str | None:
     """Return what the videos of the batch around this chunk depend on, if this flow run is a chunk."""
-    return next((tag.removeprefix(_MADE_FROM) for tag in flow_run.tags if tag.startswith(_MADE_FROM)), None)
+    told = next((tag.removeprefix(_MADE_FROM) for tag in flow_run.tags if tag.startswith(_MADE_FROM)), None)
+    return asset_key(told) if told else None  # as it is, but where somebody else made the tag
 
 
 def _split(items: Sequence[VideoItem], size: int) -> Iterator[list[VideoItem]]:

@@ -17,9 +17,8 @@ from prefect_octopusx.flows.options import CanBeEmpty, Lease, Positive, Request,
 from prefect_octopusx.flows.patience import comes_back_later
 from prefect_octopusx.storage import LEASE, OnUncertain, RecordState, VideoRecord, check_name
 from prefect_octopusx.tasks import create_video, save_video, wait_for_video
-from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.runs import came_back, completed, retries_are_left, top_run_id
-from prefect_octopusx.tasks.video_report import in_words, report
+from prefect_octopusx.tasks.video_report import in_words, report_found
 
 __all__ = ["generate_video"]
 
@@ -106,7 +105,7 @@ async def generate_video(
             return await exception_to_failed_state(error, name="Uncertain")  # type: ignore[return-value]
         if record.state is RecordState.COMPLETED:
             get_run_logger().info("%s: already stored at %s; nothing to do", name, record.uri)
-            await report(await open_store(destination), record, logger=get_run_logger())
+            await report_found(destination, record, logger=get_run_logger())
             return completed(record, f"Nothing to do. {in_words(record)}: {record.uri}")
         if way == "none":
             get_run_logger().info("%s: submitted, task %s; not waited for", name, record.task_id)

@@ -6,7 +6,9 @@ The file came over the network, so nothing in it is trusted: bytes read, frames 
 import time
 from fractions import Fraction
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+
+from prefect_octopusx.storage.sample_tables import TablesTooLarge, check_tables
 
 if TYPE_CHECKING:
     import av
@@ -77,13 +79,17 @@ def look_into(file: BinaryIO, *, frame: bool) -> VideoLook:
         raise NotDecodable(f"PyAV can't be loaded ({error})") from None
     limited = _Limited(file)
     try:
-        with av.open(limited, mode="r", metadata_errors="replace") as container:
+        check_tables(cast("BinaryIO", limited))
+        # Named, so that nothing in the file chooses a reader that would fetch from elsewhere.
+        with av.open(limited, mode="r", format="mp4", metadata_errors="replace") as container:
             stream = next(iter(container.streams.video), None)
             if stream is None:
                 raise NotDecodable("there is no video in it")
             facts = _facts(container, stream)
             return VideoLook(facts, _jpeg(_good_frame(container, stream, facts, limited)) if frame else None)
-    except (av.FFmpegError, ValueError, ArithmeticError, MemoryError) as error:
+    except TablesTooLarge as error:
+        raise NotDecodable(str(error)) from None
+    except (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError) as error:
         raise NotDecodable(f"it can't be decoded ({error})") from None
 
 

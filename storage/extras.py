@@ -7,7 +7,11 @@ that has such a name stays as it is.
 
 import asyncio
 import logging
+import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from html import escape
 from typing import Any, Literal, NamedTuple
 
@@ -19,8 +23,10 @@ from prefect_octopusx.storage.store import VideoStore
 __all__ = ["Extras", "add_extras", "has_poster"]
 
 _MARK = b"prefect-octopusx "
+_OF_A_VIDEO = re.compile(_MARK + rb"[0-9a-f]{64}\b")
 _HEAD = 2048  # bytes, in which the mark is
 # Two, also where a thousand videos become ready at once: decoding takes a core, and reading waits for the store.
+_PATIENCE = 120.0  # seconds for a look, most of which is reading from the store
 _DECODERS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="poster")
 
 
@@ -93,10 +99,29 @@ async def _add_poster(
     if not has_decoder():
         return None, found == "ours"
     wanted = found in {"none", "old"}
-    look = await asyncio.get_running_loop().run_in_executor(_DECODERS, _look, store, record.name, wanted)
+    look = await _in_turn(partial(_look, store, record.name, wanted))
     if look.jpeg is not None:
         await store.write_beside(record.name, ".jpg", _marked(look.jpeg, record))
     return look.facts, found == "ours" or wanted
+
+
+async def _in_turn(look: Callable[[], VideoLook]) -> VideoLook:
+    """Wait for one of the few threads, however long, and then for its look, but not for ever."""
+    loop = asyncio.get_running_loop()
+    begun = asyncio.Event()
+
+    def begin() -> VideoLook:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(begun.set)
+        return look()
+
+    looking = loop.run_in_executor(_DECODERS, begin)
+    await begun.wait()
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await looking
+    except TimeoutError:
+        raise NotDecodable("reading it back took too long") from None
 
 
 def _look(store: VideoStore, name: str, frame: bool) -> VideoLook:
@@ -117,9 +142,9 @@ def _lies_there(store: VideoStore, name: str, suffix: Literal[".jpg", ".html"], 
         return "none"
     with file:
         head = file.read(_HEAD)
-    if _MARK + sha256.encode() in head:
+    if sha256 and _MARK + sha256.encode() in head:
         return "ours"
-    return "old" if _MARK in head else "other"
+    return "old" if _OF_A_VIDEO.search(head) else "other"
 
 
 def _marked(jpeg: bytes, record: VideoRecord) -> bytes:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from prefect_octopusx.storage.links import check_public_base_url
 
@@ -139,7 +139,7 @@ def open_client(options: S3Options) -> "S3Client":
         retries={"mode": "standard"},
         max_pool_connections=max(10, options.concurrency + 2),
         user_agent_extra="prefect-octopusx",
-        s3={"addressing_style": _addressing(options)},
+        s3={"addressing_style": options.addressing_style or ("path" if options.endpoint_url else "auto")},
     )
     if options.checksum_algorithm is None:
         unasked = Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
@@ -147,12 +147,18 @@ def open_client(options: S3Options) -> "S3Client":
     if options.presigned_link_hours is not None:  # left alone, boto3 signs links the old way, which new regions refuse
         config = config.merge(Config(signature_version="s3v4"))
     session = options.session_factory() if options.session_factory else boto3.Session()
-    return session.client("s3", region_name=options.region, endpoint_url=options.endpoint_url, config=config)
+
+    def make(config: Config) -> "S3Client":
+        return session.client("s3", region_name=options.region, endpoint_url=options.endpoint_url, config=config)
+
+    client = make(config)
+    if options.presigned_link_hours is None or options.addressing_style or "." in options.bucket or not is_aws(client):
+        return client
+    # What auto mostly is; but with auto, boto3 makes links that miss the bucket's region. A certificate covers no dots.
+    return make(config.merge(Config(s3={"addressing_style": "virtual"})))
 
 
-def _addressing(options: S3Options) -> Literal["auto", "path", "virtual"]:
-    if options.addressing_style or options.endpoint_url:
-        return options.addressing_style or "path"
-    if options.presigned_link_hours is None or "." in options.bucket:  # a certificate covers no dots
-        return "auto"
-    return "virtual"  # what auto mostly is; but with auto, boto3 makes links that miss the bucket's region
+def is_aws(client: "S3Client") -> bool:
+    """Tell whether a client talks to AWS: also the environment or a profile may say that S3 is elsewhere."""
+    host = urlsplit(client.meta.endpoint_url).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))

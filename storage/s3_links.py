@@ -2,17 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from prefect_octopusx.storage.links import Link, console_link
-from prefect_octopusx.storage.s3_client import S3Options
+from prefect_octopusx.storage.s3_client import S3Options, is_aws
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = ["s3_link"]
-
-_AWS = (".amazonaws.com", ".amazonaws.com.cn")
 
 
 def s3_link(client: "S3Client", options: S3Options, key: str) -> Link | None:
@@ -29,9 +26,7 @@ def s3_link(client: "S3Client", options: S3Options, key: str) -> Link | None:
         target = {"Bucket": options.bucket, "Key": key}
         url = client.generate_presigned_url("get_object", Params=target, ExpiresIn=int(life.total_seconds()))
         return Link(url, "presigned", until)
-    # Also the environment or a profile may say that S3 is elsewhere.
-    host = urlsplit(client.meta.endpoint_url).hostname or ""
-    return console_link(options.bucket, key, _region(client, options)) if host.endswith(_AWS) else None
+    return console_link(options.bucket, key, _region(client, options)) if is_aws(client) else None
 
 
 def _region(client: "S3Client", options: S3Options) -> str | None:

@@ -36,7 +36,7 @@ def open_object(client: "S3Client", options: S3Options, key: str) -> BinaryIO | 
                 )
             first = body.read()
         told: str | None = reply.get("ContentRange")  # a server may leave it out where it sends all
-        size = int(told.rpartition("/")[2]) if told else len(first)
+        size = int(told.rpartition("/")[2]) if told and not told.endswith("*") else len(first)
         # A store whose conditions on writes can't be relied on is asked for none on reads.
         same: dict[str, Any] = {"IfMatch": reply["ETag"]} if options.conditional_writes else {}
 

@@ -16,12 +16,14 @@ from prefect.states import Completed
 from pydantic import ValidationError
 
 from prefect_octopusx.storage import VideoRecord
+from prefect_octopusx.tasks.markup import plain
 
 __all__ = ["asset_key", "tell_materialized", "video_asset"]
 
 _BY = "octopusx"
 _LONGEST_KEY = 512  # characters, as Prefect has it
 _LONGEST_PROMPT = 300  # characters
+_SCHEME = re.compile(r"[a-z][a-z0-9]*://")
 _ODD = re.compile(r"[^\w:/.\-]+")
 
 
@@ -53,7 +55,7 @@ def asset_key(location: str) -> str:
     Args:
         location: A path, or a URI with a scheme, without a query.
     """
-    uri = location if "://" in location else f"file://{_absolute(location)}"
+    uri = location if _SCHEME.match(location) else f"file://{_absolute(location)}"
     try:
         return Asset(key=uri).key
     except ValidationError:
@@ -113,4 +115,5 @@ def _prompt(record: VideoRecord) -> str | None:
     prompt = record.request.get("prompt")
     if not isinstance(prompt, str):
         return None
+    prompt = plain(prompt)
     return prompt if len(prompt) <= _LONGEST_PROMPT else f"{prompt[:_LONGEST_PROMPT]}…"

@@ -12,6 +12,7 @@ from prefect_octopusx.storage import Link, VideoStore, has_poster
 from prefect_octopusx.tasks.markup import anchor, heading, picture, shown
 from prefect_octopusx.tasks.progress import artifact_key
 from prefect_octopusx.tasks.steps import Logger
+from prefect_octopusx.tasks.video_report import told
 
 __all__ = ["show_contact_sheet"]
 
@@ -44,7 +45,7 @@ async def show_contact_sheet(store: VideoStore, name: str, results: Sequence[Vid
                     description=f"Stored videos: {len(stored)}",
                 )
     except Exception as trouble:  # noqa: BLE001 - what the videos came to matters more than how it looks
-        logger.warning("%s: the contact sheet can't be shown: %s", name, str(trouble) or type(trouble).__name__)
+        logger.warning("%s: the contact sheet can't be shown: %s", name, told(trouble))
 
 
 async def _cells(store: VideoStore, stored: Sequence[VideoResult]) -> list[_Cell]:

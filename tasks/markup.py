@@ -9,7 +9,7 @@ from html import escape
 
 from prefect_octopusx.api.redact import redact
 
-__all__ = ["anchor", "heading", "human_bytes", "human_seconds", "picture", "shown", "table"]
+__all__ = ["anchor", "heading", "human_bytes", "human_seconds", "picture", "plain", "shown", "table"]
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
 """What a browser does not show, or turns the text around that follows it."""
@@ -18,9 +18,14 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 
 
+def plain(text: str) -> str:
+    """Return any text without secrets, and without what a browser does not show."""
+    return redact(_CONTROLS.sub("", text).strip())
+
+
 def shown(text: str, *, longest: int = 200) -> str:
     """Return any text as HTML in one line: without secrets, shortened, escaped, its lines told apart by `<br>`."""
-    text = redact(_CONTROLS.sub("", text).strip())
+    text = plain(text)
     cut = f"{text[:longest].rstrip()} … ({len(text):,} characters)" if len(text) > longest else text
     return "<br>".join(escape(line) for line in cut.splitlines() if line.strip())
 
@@ -43,7 +48,7 @@ def picture(url: str, alt: str, *, width: int) -> str:
 
 def table(rows: list[tuple[str, str]]) -> str:
     """Return a table of labels and values, which are HTML."""
-    lines = [f"<tr><td><b>{escape(label)}</b></td><td>{value}</td></tr>" for label, value in rows]
+    lines = [f"<tr><td><b>{shown(label)}</b></td><td>{value}</td></tr>" for label, value in rows]
     return "\n".join(["<table>", "<tbody>", *lines, "</tbody>", "</table>"])
 
 

@@ -8,13 +8,15 @@ from typing import Any
 from prefect.artifacts import acreate_markdown_artifact
 
 from prefect_octopusx.api import OctopusXError
+from prefect_octopusx.blocks import Destination
 from prefect_octopusx.storage import Extras, Link, VideoRecord, VideoStore, add_extras
 from prefect_octopusx.storage.store import Suffix
+from prefect_octopusx.tasks.events import open_store
 from prefect_octopusx.tasks.markup import anchor, heading, human_bytes, human_seconds, picture, shown, table
 from prefect_octopusx.tasks.progress import artifact_key
 from prefect_octopusx.tasks.steps import Logger
 
-__all__ = ["dress", "in_words", "lasting_links", "report"]
+__all__ = ["dress", "in_words", "lasting_links", "report", "report_found", "told"]
 
 _PATIENCE = 120.0  # seconds; what is nice to have holds up no run for longer
 _PROMPT = 1200  # characters
@@ -44,11 +46,20 @@ def in_words(record: VideoRecord) -> str:
 async def dress(store: VideoStore, record: VideoRecord, *, logger: Logger) -> Extras:
     """Put poster and player beside a completed video, as its destination says. Trouble is logged, never raised."""
     try:
-        async with asyncio.timeout(_PATIENCE):
-            return await add_extras(store, record, logger=logger)
+        return await add_extras(store, record, logger=logger)
     except Exception as trouble:  # noqa: BLE001 - a paid video does not fail because it has no picture
-        logger.warning("%s: its poster or player could not be made: %s", record.name, _told(trouble))
+        logger.warning("%s: its poster or player could not be made: %s", record.name, told(trouble))
         return Extras()
+
+
+async def report_found(destination: Destination | None, record: VideoRecord, *, logger: Logger) -> None:
+    """Do what `report` does for a video that was stored before this run."""
+    try:
+        store = await open_store(destination)
+    except Exception as trouble:  # noqa: BLE001 - as above
+        logger.warning("%s: its artifact can't be written: %s", record.name, told(trouble))
+    else:
+        await report(store, record, logger=logger)
 
 
 async def report(store: VideoStore, record: VideoRecord, *, logger: Logger) -> None:
@@ -65,11 +76,14 @@ async def report(store: VideoStore, record: VideoRecord, *, logger: Logger) -> N
                 description=in_words(record),
             )
     except Exception as trouble:  # noqa: BLE001 - as above
-        logger.warning("%s: its artifact can't be written: %s", record.name, _told(trouble))
+        logger.warning("%s: its artifact can't be written: %s", record.name, told(trouble))
 
 
-def _told(trouble: Exception) -> str:
-    return "it took too long" if isinstance(trouble, TimeoutError) else str(trouble) or type(trouble).__name__
+def told(trouble: Exception) -> str:
+    """Return what went wrong: our own words, or its kind; Prefect's own may repeat the page, with its links."""
+    if isinstance(trouble, TimeoutError):
+        return "it took too long"
+    return str(trouble) if isinstance(trouble, OctopusXError) else type(trouble).__name__
 
 
 async def lasting_links(store: VideoStore, names: Iterable[str]) -> dict[str, str]:
@@ -89,7 +103,7 @@ async def lasting_links(store: VideoStore, names: Iterable[str]) -> dict[str, st
 async def _page(store: VideoStore, record: VideoRecord, extras: Extras) -> str:
     """Return the page: a heading, and HTML without a blank line."""
     suffixes: list[Suffix] = [".mp4", ".json", ".jpg", ".html"]
-    video, told, poster, player = [await store.link(record.name, suffix) for suffix in suffixes]
+    video, beside, poster, player = [await store.link(record.name, suffix) for suffix in suffixes]
     parts = []
     plays = player if extras.player and player and player.kind == "public" else None
     if extras.poster and poster and poster.is_file:
@@ -98,7 +112,7 @@ async def _page(store: VideoStore, record: VideoRecord, extras: Extras) -> str:
         parts.append(f"<p>{anchor(target.url, image) if target else image}</p>")
     links = [_worded(video, "Open the video")] if video else []
     links += [anchor(plays.url, "Play it on a page")] if plays else []
-    links += [_worded(told, "Open its record")] if told else []
+    links += [_worded(beside, "Open its record")] if beside else []
     if links:
         parts.append(f"<p>{' · '.join(links)}</p>")
     if video and video.until:

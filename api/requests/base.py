@@ -254,6 +254,8 @@ class VideoRequestBase(RequestBase):
     @field_validator("prompt", mode="after")
     @classmethod
     def _prompt_is_not_blank(cls, prompt: str | None, info: ValidationInfo) -> str | None:
+        if prompt and "\0" in prompt:  # PostgreSQL, where Prefect keeps it, takes none
+            raise rule(f"`prompt` must not have NUL characters (given: {shown(prompt)})")
         if prompt is not None and cls.model_fields["prompt"].is_required():
             return not_blank(prompt, info)
         return prompt if prompt and prompt.strip() else None

@@ -112,7 +112,8 @@ async def test_no_prompt_breaks_the_page(page: Page, folder: LocalDestination) -
         "\x07\u202e https://e.com/a.png?sig=s3cr3t &amp; <!-- | --- |"
     )
     made = await (await page.run(CAT, folder)).aresult()
-    request = CustomRequest(model='<b onclick="x">', prompt=prompt, deep={'<b onclick="x">': ["<i>"]})
+    odd: dict[str, Any] = {"deep": {'<b onclick="x">': ["<i>"]}, "odd\n\n# label": "x"}
+    request = CustomRequest(model='<b onclick="x">', prompt=prompt, **odd)
     given: Any = {"destination": folder, "credentials": page.credentials, "poll_interval": 0.05}
     state = await adopt_video(made.task_id, "evil", request=request, **given, return_state=True)
     (artifact,) = await markdown_of(state)

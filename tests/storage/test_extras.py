@@ -98,13 +98,14 @@ async def test_a_poster_is_made_once_and_again_for_another_video(place: Place) -
 
 async def test_a_file_of_somebody_else_stays(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     place.store.player = True
+    mine = b"a picture of mine, made with prefect-octopusx for our launch"
     for suffix in ("jpg", "html"):
-        place.put(f"clips/fox.{suffix}", b"a picture of mine")
+        place.put(f"clips/fox.{suffix}", mine)
     extras = await add_extras(place.store, await stored(place.store, film((12, 200))), logger=LOGGER)
     assert (extras.poster, extras.player) == (False, False)
     assert extras.facts is not None
     for suffix, what in (("jpg", "poster"), ("html", "player")):
-        assert place.get(f"clips/fox.{suffix}") == b"a picture of mine"
+        assert place.get(f"clips/fox.{suffix}") == mine
         assert f"clips/fox.{suffix} is not its {what}; left as it is" in caplog.text
 
 
@@ -129,6 +130,16 @@ async def test_frames_of_monstrous_size_are_not_decoded(tmp_path: Path, caplog: 
     video = film((1, 100), width=8176, height=4096)
     assert not (await add_extras(*laid(tmp_path, video), logger=LOGGER)).poster
     assert "clips/fox: its poster could not be made: frames of 8176 by 4096 pixels are not decoded" in caplog.text
+
+
+async def test_a_small_file_can_not_ask_for_gigabytes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """FFmpeg makes its index of samples by what the tables say, 4 GB for these, before it reads any."""
+    video, many = bytearray(film((20, 100))), (80_000_000).to_bytes(4)
+    sizes, times, chunks = (video.index(kind) for kind in (b"stsz", b"stts", b"stsc"))
+    video[sizes + 8 : sizes + 16] = (1).to_bytes(4) + many
+    video[times + 12 : times + 16] = video[chunks + 16 : chunks + 20] = many
+    assert not (await add_extras(*laid(tmp_path, bytes(video)), logger=LOGGER)).poster
+    assert "clips/fox: its poster could not be made: it says that it has more than 2,000,000 samples" in caplog.text
 
 
 async def test_without_a_decoder_nothing_happens(

@@ -88,6 +88,13 @@ async def test_a_presigned_link_goes_to_the_region_of_the_bucket() -> None:
     assert link.url.startswith("https://my-videos.s3.eu-south-2.amazonaws.com/fox.mp4?")
 
 
+async def test_asking_for_links_changes_nothing_for_another_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://minio.example.com")
+    link = await S3Store(S3Options(bucket="my-videos", region="us-east-1", presigned_link_hours=1)).link("fox")
+    assert link is not None
+    assert link.url.startswith("https://minio.example.com/my-videos/fox.mp4?")
+
+
 @pytest.mark.parametrize("hours", [0, -1, 169])
 def test_presigned_links_last_an_hour_to_a_week(hours: int) -> None:
     with pytest.raises(ValueError, match=f"presigned_link_hours: {hours} is not from 1 to 168"):

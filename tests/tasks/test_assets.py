@@ -51,7 +51,8 @@ async def test_a_stored_video_is_an_asset_with_its_facts_and_pictures(
 ) -> None:
     picture = f"https://pictures.test{tmp_path}/first.png"
     images = [f"{picture}?sig={SECRET}", png()]
-    request = ViduRequest(model="viduq3-pro", prompt="a cat chasing butterflies", images=images)
+    prompt = f"a cat chasing butterflies as in https://e.test/a.png?sig={SECRET}"
+    request = ViduRequest(model="viduq3-pro", prompt=prompt, images=images)
     record = await generate(given, request)
     reference, event = await told.events()
     assert (reference.event, reference.resource.id) == (REFERENCED, picture)
@@ -60,13 +61,13 @@ async def test_a_stored_video_is_an_asset_with_its_facts_and_pictures(
     assert dict(event.resource.items()) == {
         "prefect.resource.id": key,
         "prefect.resource.name": "a/hero",
-        "prefect.asset.description": "Video by viduq3-pro: a cat chasing butterflies",
+        "prefect.asset.description": "Video by viduq3-pro: a cat chasing butterflies as in https://e.test/a.png?…",
     }
     assert record.submitted_at
     assert record.completed_at
     assert event.payload == {
         "model": "viduq3-pro",
-        "prompt": "a cat chasing butterflies",
+        "prompt": "a cat chasing butterflies as in https://e.test/a.png?…",
         "task_id": record.task_id,
         "name": "a/hero",
         "bytes": record.size,
