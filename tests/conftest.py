@@ -63,7 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes minutes, so that the others go on beside it."""
-    items.sort(key=lambda item: ("tests/topology/" not in item.nodeid, "tests/browser/" not in item.nodeid))
+    long = ("tests/topology/", "tests/workers/", "docs/test_tutorial", "tests/browser/")
+    items.sort(key=lambda item: [part not in item.nodeid for part in long])
 
 
 def pytest_report_header() -> str:
