@@ -31,7 +31,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 PENDING = {"submitting", "submitted", "uncertain"}
-_FIELDS = {"bucket", "prefix", "endpoint_url", "region", "folder"}
+_FIELDS = {"bucket", "prefix", "endpoint_url", "region", "folder", "poster"}
 _SPEED = {"poll_interval": 0.05, "lease": LEASE}
 UNHURRIED = _SPEED | {"lease": 60.0}
 """For a run whose steps are recorded: without renewals of its claim, which come by the clock."""

@@ -195,7 +195,7 @@ async def test_every_way_to_a_stored_video_shows_it(folder: LocalDestination, cr
     async def titled() -> VideoRecord:
         record = await create_video(CAT, name="titled", **given)
         task = await wait_for_video(record, poll_interval=0.05, **given)
-        path = await download_video(record, task, credentials=credentials)
+        path = await download_video(record, task, folder=folder.folder.parent / "work", credentials=credentials)
         uploaded: VideoRecord = await upload_video(path, record, destination=folder)
         return uploaded
 

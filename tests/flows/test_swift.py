@@ -64,7 +64,7 @@ async def test_runs_that_start_together_pay_once(
     records = await asyncio.gather(*(generate_video(CAT, name="hero", **options) for _ in range(4)))
     assert all(record == records[0] for record in records)
     assert len(sandbox.ledger) == 1
-    assert keys(destination) == ["clips/hero.json", "clips/hero.mp4"]
+    assert keys(destination) == ["clips/hero.jpg", "clips/hero.json", "clips/hero.mp4"]
     client = boto3.client("s3", endpoint_url=destination.endpoint_url, region_name=destination.region)
     stored = client.get_object(Bucket=destination.bucket, Key="clips/hero.mp4")["Body"].read()
     assert hashlib.sha256(stored).hexdigest() == records[0].sha256
@@ -85,5 +85,6 @@ async def test_lost_replies_and_videos_that_nobody_waited_for(
     await generate_video(boat, name="later", wait="none", **options)
     while [row.state for row in await collect_videos(**options)] not in (["completed"], []):
         pass  # asks again: it is in the making
-    assert keys(destination) == [f"clips/{name}{ending}" for name in ("later", "lost") for ending in (".json", ".mp4")]
+    endings = (".jpg", ".json", ".mp4")
+    assert keys(destination) == [f"clips/{name}{ending}" for name in ("later", "lost") for ending in endings]
     assert len(sandbox.ledger) == 2
