@@ -1,14 +1,15 @@
 """`prefect-octopusx batch`: a list of videos."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from prefect_octopusx.cli.exits import Exit
 from prefect_octopusx.cli.fields import values_of
-from prefect_octopusx.cli.options import HOW, Access, Output, Pairs, Seconds, Switch, Where
+from prefect_octopusx.cli.options import HOW, Access, How, Output, Pairs, Switch, Where
 from prefect_octopusx.cli.perform import checked_name, perform
-from prefect_octopusx.cli.places import place_of
+from prefect_octopusx.cli.places import place_of, samples_only
 from prefect_octopusx.cli.prefect_session import prefect_ready
 from prefect_octopusx.cli.screen import Screen
 
@@ -23,14 +24,10 @@ def batch(
     default: Pairs = None,
     where: Where | None = None,
     access: Access | None = None,
-    sandbox: Annotated[Switch, Parameter(group=HOW)] = False,
+    how: How | None = None,
     dry_run: Annotated[Switch, Parameter(group=HOW)] = False,
-    max_new_videos: Annotated[int | None, Parameter(group=HOW)] = None,
-    max_in_flight: Annotated[int, Parameter(group=HOW)] = 100,
-    deadline: Annotated[Seconds, Parameter(group=HOW)] = None,
-    poll_interval: Annotated[Seconds, Parameter(group=HOW)] = None,
-    on_uncertain: Annotated[Literal["stop", "resubmit"], Parameter(group=HOW)] = "stop",
-    retry_failed: Annotated[Switch, Parameter(group=HOW)] = False,
+    max_new_videos: Annotated[int | None, Parameter(group=HOW, validator=Number(gte=0))] = None,
+    max_in_flight: Annotated[int, Parameter(group=HOW, validator=Number(gte=1, lte=10_000))] = 100,
     output: Output | None = None,
 ) -> int:
     """Make the videos of a list.
@@ -41,22 +38,19 @@ def batch(
         default: A field of all videos that say nothing of it. Can be repeated.
         where: Where the videos are.
         access: Whose key.
-        sandbox: Try it with a sandbox that lives as long as this command: nothing is billed, the clips are samples.
-        dry_run: Only say what would be done.
+        how: How they are made.
+        dry_run: Only say what would be done. It needs the key, too, and sends nothing by it.
         max_new_videos: How many creates may be sent at most.
         max_in_flight: How many videos are in the making at once.
-        deadline: Give up waiting so long after each submission; 3600, or 49 hours for off-peak, if left out.
-        poll_interval: Time between looks at each video; a pacing that fits the model if left out.
-        on_uncertain: Where nobody knows whether an earlier create was accepted: stop, or resubmit at the risk of paying
-            twice.
-        retry_failed: Try anew, and pay for, what failed or was refused.
         output: What is to be seen.
     """
-    place, keys = where or Where(), access or Access()
+    place, keys, so = where or Where(), access or Access(), how or How()
 
     def work(screen: Screen) -> Exit:
         at, values = place_of(place), values_of("--default", default or ())
-        label = checked_name(name) if name else None
+        label = checked_name(name) if name is not None else None
+        if so.sandbox:
+            samples_only(at, keys)
         with prefect_ready(screen) as stays:
             from prefect_octopusx.cli.making_many import make_list  # noqa: PLC0415 - imports Prefect: takes seconds
 
@@ -66,17 +60,13 @@ def batch(
                 at,
                 keys,
                 server_stays=stays,
-                sandbox=sandbox,
                 name=label,
                 defaults=values or None,
                 dry_run=dry_run,
                 max_new_videos=max_new_videos,
                 max_in_flight=max_in_flight,
-                deadline=deadline,
-                poll_interval=poll_interval,
-                on_uncertain=on_uncertain,
-                retry_failed=retry_failed,
                 wait="process",
+                **vars(so),
             )
 
     return perform(output or Output(), work)

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-__all__ = ["Exit", "Refused"]
+__all__ = ["Exit", "Refused", "Terminated"]
 
 
 class Exit(IntEnum):
@@ -20,7 +20,13 @@ class Exit(IntEnum):
     """The video is paid for, and not ready yet."""
     INTERRUPTED = 130
     """Ctrl-C; as shells have it."""
+    TERMINATED = 143
+    """SIGTERM; as shells have it."""
 
 
 class Refused(Exception):
     """What was typed can't be done. Nothing was sent; the message says what is allowed."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which is handled as Ctrl-C is."""

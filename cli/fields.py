@@ -1,7 +1,8 @@
 """The fields of the requests as options: made from the request models, so that they are written in one place only."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import make_dataclass
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ from pydantic import TypeAdapter
 from prefect_octopusx.api import VideoRequest
 from prefect_octopusx.api.requests import FAMILIES
 from prefect_octopusx.batches.cells import converted, family_of
-from prefect_octopusx.batches.values import parsed
+from prefect_octopusx.batches.values import parsed, unsuitable
+from prefect_octopusx.cli.exits import Refused
 from prefect_octopusx.cli.options import key_value
 
 __all__ = ["FIELDS", "Fields", "field_options", "request_of", "values_of"]
@@ -19,6 +21,10 @@ __all__ = ["FIELDS", "Fields", "field_options", "request_of", "values_of"]
 FIELDS = Group("Fields of the request", help="Which of them a model takes: docs, Requests.", sort_key=2)
 _ELSEWHERE = {"model", "prompt", "images"}
 _TYPES = {"integer": int, "boolean": bool}
+_SCHEMAS = [family.model_json_schema()["properties"] for family in FAMILIES]
+_KNOWN = frozenset(name for schemas in _SCHEMAS for name in schemas)
+_TEXTS = frozenset(name for name in _KNOWN if all(one.get(name, {}).get("type", "string") == "string"
+                                                  for one in _SCHEMAS))  # fmt: skip
 
 
 def _described() -> dict[str, list[tuple[str, dict[str, Any]]]]:
@@ -61,7 +67,7 @@ def field_options(fields: object) -> dict[str, Any]:
 def request_of(
     prompt: str | None, model: str, images: Iterable[str], fields: Mapping[str, Any], further: Iterable[str]
 ) -> VideoRequest:
-    """Return the request, checked.
+    """Return the request, checked. A field that is text wherever it is known stays the text that was typed.
 
     Args:
         prompt: What the video shows.
@@ -71,7 +77,7 @@ def request_of(
         further: Any others, as `field=value`.
 
     Raises:
-        Refused: Something is no `field=value`.
+        Refused: Something is no `field=value`, or a field is given twice.
         ValidationError: The request can't be sent; each error names its field.
     """
     data: dict[str, Any] = {"model": model, **fields}
@@ -79,9 +85,13 @@ def request_of(
         data["prompt"] = prompt
     if pictures := list(images):
         data["images"] = pictures
-    texts = dict(key_value("--set", given) for given in further)
+    texts = _by_field("--set", further, taken=data)
     family = family_of(data | texts)
-    data |= {name: converted(name, text, family) for name, text in texts.items()}
+    for name, text in texts.items():
+        try:
+            data[name] = text if name in _TEXTS else converted(name, text, family)
+        except ValueError as error:
+            raise Refused(f"--set {name}: {error}") from None
     adapter: TypeAdapter[VideoRequest] = TypeAdapter(VideoRequest)
     return adapter.validate_python(data)
 
@@ -89,13 +99,28 @@ def request_of(
 def values_of(option: str, given: Iterable[str]) -> dict[str, Any]:
     """Return `field=value` pairs of a list's defaults, where a value is JSON if it can be, else text.
 
+    A field that is text wherever it is known stays the text that was typed.
+
     Raises:
-        Refused: Something is no `field=value`.
+        Refused: Something is no `field=value`, a field is given twice, or a value can't be sent.
     """
     values: dict[str, Any] = {}
-    for name, text in (key_value(option, one) for one in given):
-        try:
-            values[name] = parsed(text)
-        except ValueError:
-            values[name] = text
+    for name, text in _by_field(option, given).items():
+        values[name] = text
+        if name not in _TEXTS:
+            with suppress(ValueError):
+                values[name] = parsed(text)
+        if problem := unsuitable(values[name]):
+            raise Refused(f"{option} {name}: {problem}")
     return values
+
+
+def _by_field(option: str, given: Iterable[str], taken: Collection[str] = ()) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for typed, text in (key_value(option, one) for one in given):
+        spelled = typed.replace("-", "_")
+        name = spelled if spelled in _KNOWN else typed
+        if name in texts or name in taken:
+            raise Refused(f"{option} {name}: the field is given twice")
+        texts[name] = text
+    return texts

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import signal
+import threading
 from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,11 @@ import prefect
 from prefect import Flow, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.exceptions import PrefectException
+from prefect.exceptions import ParameterTypeError, PrefectException, TerminationSignal
 from prefect.utilities.urls import url_for
 
 from prefect_octopusx.api.redact import redact
+from prefect_octopusx.cli.exits import Refused, Terminated
 from prefect_octopusx.cli.screen import Bar, Screen
 
 __all__ = ["run_flow"]
@@ -42,12 +45,16 @@ def run_flow(
         parameters: The flow's.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C; the run came to an end in good order, and what was paid for is written down.
+        KeyboardInterrupt: Ctrl-C, or SIGTERM as `Terminated`; the run came to an end in good order, and what was paid
+            for is written down.
+        Refused: A parameter can't be. Nothing was sent.
     """
-    with screen.bar(label) as bar, _listening(bar):
+    with screen.bar(label) as bar, nullcontext() if screen.verbose else _listening(bar):
         began: asyncio.Future[FlowRun]
+        sigterm = _Sigterm()
 
         def tell(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them
+            sigterm.take()
             if server_stays and (address := url_for(flow_run)):
                 screen.note(redact(f"Prefect run: {address}"))
             if not began.done():
@@ -62,7 +69,39 @@ def run_flow(
             finally:
                 watcher.cancel()
 
-        return asyncio.run(watched())
+        try:
+            return asyncio.run(watched())
+        except asyncio.CancelledError:
+            if sigterm.came:
+                raise Terminated from None
+            raise
+        except TerminationSignal:  # before the run had begun
+            raise Terminated from None
+        except ParameterTypeError as error:
+            raise Refused(str(error)) from None
+
+
+class _Sigterm:
+    """Ends a run as asyncio does at Ctrl-C: by cancelling its task.
+
+    Prefect raises an exception wherever the main thread just is, and asyncio swallows it in all but the main task.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def take(self) -> None:
+        """Take the signal in Prefect's place, which gives it back to whoever had it before when the run ends."""
+        if threading.current_thread() is not threading.main_thread():  # only there can it be set
+            return
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def cancel(*_: object) -> None:
+            if task is not None and not self.came:
+                self.came = True
+                loop.call_soon_threadsafe(task.cancel)  # which also wakes the loop
+
+        signal.signal(signal.SIGTERM, cancel)
 
 
 async def _follow(began: Awaitable[FlowRun], bar: Bar) -> None:

@@ -2,23 +2,32 @@
 
 import re
 import secrets
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from prefect_octopusx.cli.exits import Exit, Refused
 from prefect_octopusx.cli.fields import FIELDS, Fields, field_options, request_of
-from prefect_octopusx.cli.options import HOW, Access, Output, Pairs, Seconds, Switch, Texts, Where
+from prefect_octopusx.cli.options import HOW, Access, How, Output, Pairs, Texts, Where
 from prefect_octopusx.cli.perform import checked_name, perform
-from prefect_octopusx.cli.places import place_of
+from prefect_octopusx.cli.places import place_of, samples_only
 from prefect_octopusx.cli.prefect_session import prefect_ready
 from prefect_octopusx.cli.screen import Screen
 
 __all__ = ["generate"]
 
 
+_OPTION = re.compile(r"--?[A-Za-z][\w-]*(=|$)")
+
+
+def _no_option(_: object, prompt: str | None) -> None:
+    """Let nobody pay for a mistyped option as a prompt."""
+    if prompt is not None and _OPTION.match(prompt):
+        raise ValueError("It is no option of this command, and a prompt does not look like one.")
+
+
 def generate(
-    prompt: str | None = None,
+    prompt: Annotated[str | None, Parameter(allow_leading_hyphen=True, validator=_no_option)] = None,
     /,
     *,
     model: str,
@@ -28,12 +37,8 @@ def generate(
     further: Annotated[Pairs, Parameter("--set", group=FIELDS)] = None,
     where: Where | None = None,
     access: Access | None = None,
-    sandbox: Annotated[Switch, Parameter(group=HOW)] = False,
+    how: How | None = None,
     wait: Annotated[bool, Parameter(group=HOW)] = True,
-    deadline: Annotated[Seconds, Parameter(group=HOW)] = None,
-    poll_interval: Annotated[Seconds, Parameter(group=HOW)] = None,
-    on_uncertain: Annotated[Literal["stop", "resubmit"], Parameter(group=HOW)] = "stop",
-    retry_failed: Annotated[Switch, Parameter(group=HOW)] = False,
     output: Output | None = None,
 ) -> int:
     """Make one video.
@@ -48,23 +53,21 @@ def generate(
         further: Any other field, also of models that the docs do not list. Can be repeated.
         where: Where the videos are.
         access: Whose key.
-        sandbox: Try it with a sandbox that lives as long as this command: nothing is billed, the clip is a sample.
+        how: How it is made.
         wait: Wait until it is stored; or only submit it, for `collect`.
-        deadline: Give up waiting so long after the submission; 3600, or 49 hours for off-peak, if left out.
-        poll_interval: Time between looks; a pacing that fits the model if left out.
-        on_uncertain: Where nobody knows whether an earlier create was accepted: stop, or resubmit at the risk of paying
-            twice.
-        retry_failed: Try anew, and pay for, what failed or was refused.
         output: What is to be seen.
     """
-    place, keys = where or Where(), access or Access()
+    place, keys, so = where or Where(), access or Access(), how or How()
 
     def work(screen: Screen) -> Exit:
         request = request_of(prompt, model, image or (), field_options(fields), further or ())
-        video = checked_name(name) if name else _named_for(prompt or model)
+        video = checked_name(name) if name is not None else _named_for(prompt or model)
+        screen.document["name"] = video
         at = place_of(place)
-        if sandbox and not wait:
-            raise Refused("--sandbox: it ends with this command, so wait for the video (leave out --no-wait)")
+        if so.sandbox:
+            samples_only(at, keys)
+            if not wait:
+                raise Refused("--sandbox: it ends with this command, so wait for the video (leave out --no-wait)")
         with prefect_ready(screen) as stays:
             from prefect_octopusx.cli.making import make  # noqa: PLC0415 - imports Prefect, which takes seconds
 
@@ -75,12 +78,8 @@ def generate(
                 at,
                 keys,
                 server_stays=stays,
-                sandbox=sandbox,
                 wait="process" if wait else "none",
-                deadline=deadline,
-                poll_interval=poll_interval,
-                on_uncertain=on_uncertain,
-                retry_failed=retry_failed,
+                **vars(so),
             )
 
     return perform(output or Output(), work)

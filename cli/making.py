@@ -33,7 +33,8 @@ def make(
 ) -> Exit:
     """Make a video; see the flow `generate_video`."""
     with sandbox_way_in(screen, place, access, wanted=sandbox) as way:
-        options["poll_interval"] = options["poll_interval"] or way.poll_interval
+        if options["poll_interval"] is None:
+            options["poll_interval"] = way.poll_interval
         return _finish(screen, generate_video, name, way, server_stays=server_stays, request=request, **options)
 
 
@@ -66,10 +67,10 @@ def _finish(
     try:
         record: VideoRecord = run_flow(flow, screen, name, server_stays=server_stays, **given)
     except KeyboardInterrupt:
-        for line in _left_behind(name, way):
-            screen.note(line)
+        screen.left_task, screen.left_behind = _left_behind(name, way, parameters.get("task_id"))
         raise
-    screen.done(record.model_dump(mode="json", exclude_none=True), addresses=[record.uri], lines=_told(record, way))
+    document, addresses = record.model_dump(mode="json", exclude_none=True), [record.uri or record.name]
+    screen.done(document, addresses=addresses, lines=_told(record, way))
     return Exit.DONE
 
 
@@ -86,27 +87,30 @@ def _told(record: VideoRecord, way: WayIn) -> list[str]:
     return [f"stored  {record.uri}", f"        {', '.join(facts)}"]
 
 
-def _left_behind(name: str, way: WayIn) -> list[str]:
-    """Return what Ctrl-C left behind, and the ways back."""
+def _left_behind(name: str, way: WayIn, adopted: str | None) -> tuple[str | None, list[str]]:
+    """Return the task that Ctrl-C left behind, and what to say: how it stands, and the ways back."""
     if way.is_sandbox:
-        return ["Interrupted. The sandbox ended with it; nothing was billed."]
+        return None, ["Interrupted. The sandbox ended with it; nothing was billed."]
     status = _command("status", name, way=way._replace(access=()))
     try:
         record = asyncio.run(_record(name, way))
     except OctopusXError as error:
-        return [f"Interrupted. How {name} stands can't be read ({error}). Later: {status}"]
+        return adopted, [f"Interrupted. How {name} stands can't be read ({redact(str(error))}). Later: {status}"]
+    if adopted is not None and (record is None or record.task_id != adopted):
+        return adopted, [f"Interrupted. Task {adopted} is as it was. To take it over, run the same `adopt` again."]
     if record is None or record.state in {RecordState.RELEASED, RecordState.REFUSED}:
-        return ["Interrupted. Nothing was submitted, and nothing is billed."]
+        return None, [f"Interrupted. Nothing was submitted as {name}, and nothing is billed."]
+    lines = [f"Interrupted. {name} is {record.state}. How to go on: {status}"]
     if record.state is RecordState.COMPLETED:
-        return [f"Interrupted. It is stored already: {record.uri}"]
-    if record.state is not RecordState.SUBMITTED or not record.task_id:
-        return [f"Interrupted. {name} is {record.state}. How to go on: {status}"]
-    return [
-        f"Interrupted. {name} goes on without this command, and is paid for: task {record.task_id}",
-        f"Wait for it again:  {_command('adopt', record.task_id, '--name', name, way=way)}",
-        f"Or, once it is ready:  {_command('collect', way=way)}",
-        f"The same `generate` with --name {name} goes on, too.",
-    ]
+        lines = [f"Interrupted. It is stored already: {record.uri}"]
+    elif record.state is RecordState.SUBMITTED and record.task_id:
+        lines = [
+            f"Interrupted. {name} goes on without this command, and is paid for: task {record.task_id}",
+            f"Wait for it again:  {_command('adopt', record.task_id, '--name', name, way=way)}",
+            f"Or, once it is ready:  {_command('collect', way=way)}",
+            *([f"The same `generate` with --name {name} goes on, too."] if adopted is None else []),
+        ]
+    return record.task_id, lines
 
 
 async def _record(name: str, way: WayIn) -> VideoRecord | None:

@@ -1,9 +1,11 @@
 """Many videos at a terminal, and what is said of them. Importing this imports Prefect."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
+from prefect_octopusx.api import OctopusXError
 from prefect_octopusx.batches import BatchFailed, BatchResult, read_results, results_file
 from prefect_octopusx.cli.exits import Exit, Refused
 from prefect_octopusx.cli.flow_runs import run_flow
@@ -33,23 +35,27 @@ def make_list(
         label = batch_name(name or PurePosixPath(manifest).stem)
     except ValueError as error:
         raise Refused(str(error)) from None
+    screen.document["name"] = label
     with sandbox_way_in(screen, place, access, wanted=sandbox) as way:
-        options["poll_interval"] = options["poll_interval"] or way.poll_interval
+        if options["poll_interval"] is None:
+            options["poll_interval"] = way.poll_interval
         options |= {"name": name, "destination": way.destination, "credentials": way.credentials}
         try:
             result: BatchResult = run_flow(
                 generate_videos, screen, label, server_stays=server_stays, manifest=manifest, **options
             )
         except KeyboardInterrupt:
-            screen.note(
+            screen.left_behind = [
                 "Interrupted. The sandbox ended with it; nothing was billed."
                 if way.is_sandbox
-                else "Interrupted. What was submitted goes on without this command, and is paid for. The same command "
-                "again waits for it, and makes what is missing."
-            )
+                else f"Interrupted. What was submitted of {label} goes on without this command, and is paid for. The "
+                "same command again waits for it, and makes what is missing."
+            ]
             raise
         except BatchFailed:
-            screen.document = asyncio.run(_results(label, way))
+            if screen.is_json:
+                with suppress(OctopusXError):  # which must not hide what became of the batch
+                    screen.document = asyncio.run(_results(label, way))
             raise
     screen.done(
         {**result.model_dump(mode="json"), "stored": result.stored, "failed": result.failed, "held": result.held},
@@ -62,6 +68,7 @@ def make_list(
 def collect_all(screen: Screen, place: Place, access: Access, *, server_stays: bool) -> Exit:
     """Store what is ready; see the flow `collect_videos`."""
     way = way_in(place, access)
+    screen.left_behind = ["Interrupted. What is not stored yet stays for the next `collect`."]
     rows: list[CollectedVideo] = run_flow(
         collect_videos,
         screen,

@@ -1,13 +1,13 @@
 """The options that several commands share."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
 from prefect_octopusx.cli.exits import Refused
 
-__all__ = ["HOW", "Access", "Output", "Pairs", "Seconds", "Switch", "Texts", "Where", "key_value"]
+__all__ = ["HOW", "Access", "How", "Output", "Pairs", "Seconds", "Switch", "Texts", "Where", "key_value"]
 
 _WHERE = Group("Where to", sort_key=3)
 _ACCESS = Group("Access", sort_key=4)
@@ -17,7 +17,14 @@ Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 """What is off unless it is named."""
 Texts = list[str] | None
 """What may be named several times."""
-Seconds = Annotated[float | None, Parameter(metavar="SECONDS")]
+
+
+def _above_0(_: object, value: float | None) -> None:
+    if value is not None and not value > 0:  # NaN is not
+        raise ValueError("It is above 0.")
+
+
+Seconds = Annotated[float | None, Parameter(metavar="SECONDS", validator=_above_0)]
 Pairs = Annotated[Texts, Parameter(metavar="FIELD=VALUE")]
 
 HOW = Group("How", sort_key=5)
@@ -70,8 +77,38 @@ class Access:
     ] = None
 
 
+@Parameter(name="*", group=HOW)
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """How videos are made, one or many."""
+
+    sandbox: Annotated[
+        Switch,
+        Parameter(
+            help="Try it with a sandbox that lives as long as this command: nothing is billed, the clips are samples."
+        ),
+    ] = False
+    deadline: Annotated[
+        Seconds,
+        Parameter(
+            help="Give up waiting so long after the submission of a video; 3600, or 49 hours for off-peak, if left out."
+        ),
+    ] = None
+    poll_interval: Annotated[
+        Seconds, Parameter(help="Time between looks at a video; a pacing that fits the model if left out.")
+    ] = None
+    on_uncertain: Annotated[
+        Literal["stop", "resubmit"],
+        Parameter(
+            help="Where nobody knows whether an earlier create was accepted: stop, or resubmit at the risk of paying "
+            "twice."
+        ),
+    ] = "stop"
+    retry_failed: Annotated[Switch, Parameter(help="Try anew, and pay for, what failed or was refused.")] = False
+
+
 def key_value(option: str, given: str) -> tuple[str, str]:
-    """Return the two halves of `field=value`.
+    """Return the two halves of `field=value`, as they were typed.
 
     Raises:
         Refused: It has none.
@@ -79,4 +116,4 @@ def key_value(option: str, given: str) -> tuple[str, str]:
     field, equals, value = given.partition("=")
     if not equals or not field.strip():
         raise Refused(f"{option}: give it as field=value (given: {given[:80]!r})")
-    return field.strip().replace("-", "_"), value
+    return field.strip(), value

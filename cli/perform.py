@@ -1,9 +1,12 @@
 """How every command runs: its errors become a line and an exit code."""
 
 import shlex
-from collections.abc import Callable, Iterable
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
-from prefect_octopusx.cli.exits import Exit, Refused
+from prefect_octopusx.cli.exits import Exit, Refused, Terminated
 from prefect_octopusx.cli.options import Output
 from prefect_octopusx.cli.screen import Screen
 from prefect_octopusx.storage import check_name
@@ -16,15 +19,34 @@ def perform(output: Output, work: Callable[[Screen], Exit]) -> Exit:
 
     Args:
         output: What is to be seen.
-        work: Does it. After Ctrl-C it says itself what is left behind, and raises on.
+        work: Does it. After Ctrl-C or SIGTERM it gives the screen what is left behind, and raises on.
     """
     screen = Screen(output)
     try:
-        return work(screen)
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+        with _sigterm_as_ctrl_c():
+            return work(screen)
+    except KeyboardInterrupt as stop:
+        screen.interrupted()
+        return Exit.TERMINATED if isinstance(stop, Terminated) else Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - shown, whatever it is
         return screen.failed(error)
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM raise `Terminated`; while a flow runs, `run_flow` sees to it."""
+    if threading.current_thread() is not threading.main_thread():  # only there can it be set
+        yield
+        return
+
+    def raise_it(*_: object) -> None:
+        raise Terminated
+
+    earlier = signal.signal(signal.SIGTERM, raise_it)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def checked_name(name: str, option: str = "--name") -> str:

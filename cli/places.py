@@ -4,14 +4,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from prefect_octopusx.cli.exits import Refused
-from prefect_octopusx.cli.options import Where
+from prefect_octopusx.cli.options import Access, Where
 from prefect_octopusx.storage import LocalStore, S3Options, S3Store, VideoStore
 
 if TYPE_CHECKING:
     from prefect_octopusx.blocks import Destination
 
-__all__ = ["Address", "Place", "place_of"]
+__all__ = ["SAMPLES", "Address", "Place", "place_of", "samples_only"]
 
+SAMPLES = "sandbox-videos"
+"""The folder of what a sandbox of a command makes, which must not be taken for the real thing by a later run."""
 _BLOCKS = ("s3-destination", "local-destination")
 
 
@@ -84,6 +86,20 @@ def place_of(where: Where) -> Place:
         return Place()
     further = () if endpoint is None else ("--endpoint-url", endpoint)
     return Place(address=_address(to, endpoint), arguments=("--to", to, *further))
+
+
+def samples_only(place: Place, access: Access) -> None:
+    """Check what was typed with `--sandbox`.
+
+    Raises:
+        Refused: The sandbox is wanted for a place of real videos, or with a key.
+    """
+    if place.arguments or access.credentials:
+        raise Refused(
+            f"--sandbox: its samples go to the folder {SAMPLES}, never where real videos are, and it has a key of its "
+            "own. Leave out --to, --destination and --credentials. To try a bucket, start `prefect-octopusx sandbox`, "
+            "and give its address and key to OCTOPUSX_BASE_URL and OCTOPUSX_API_KEY"
+        )
 
 
 def _address(to: str, endpoint: str | None) -> Address:

@@ -1,5 +1,6 @@
 """Which commands there are. Each is imported only when it is called, so that `--help` is quick."""
 
+import json
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -78,7 +79,7 @@ app = App(
     name="prefect-octopusx",
     help="Turn prompts into videos in a bucket, by Prefect flows. The same name twice is paid for once.",
     help_epilogue="Exit codes: 0 done, 1 failed, 2 refused before anything was sent, 3 uncertain whether a create was "
-    "accepted, 4 still in the making, 130 after Ctrl-C.",
+    "accepted, 4 still in the making, 130 after Ctrl-C, 143 after SIGTERM.",
     version=lambda: version("prefect-octopusx"),
     error_formatter=lambda error: f"prefect-octopusx: {error}",
     # Whatever is wrong with what was typed becomes exit code 2, and Ctrl-C is for the commands themselves.
@@ -104,7 +105,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(tokens, error_console=Console(stderr=True, soft_wrap=True, highlight=False))
-    except CycloptsError:  # shown already
+    except CycloptsError as error:  # shown already
+        if "--json" in tokens:
+            told = {"type": "Refused", "message": str(error), "task_id": None}
+            sys.stdout.write(json.dumps({"error": told}, indent=2, ensure_ascii=False) + "\n")
         return Exit.REFUSED
     except KeyboardInterrupt:
         return Exit.INTERRUPTED

@@ -76,7 +76,7 @@ def sandbox(
             stop.wait()
     except (OSError, OverflowError, ValueError) as error:
         sys.stderr.write(f"The sandbox did not start: {error}\n")
-        return Exit.FAILED
+        return Exit.FAILED if isinstance(error, OSError) else Exit.REFUSED
     _say(f"Stopped. Billed creates: {len(running.ledger)}")
     return Exit.DONE
 

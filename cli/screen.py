@@ -1,9 +1,11 @@
 """What people see at a terminal, and what scripts read.
 
-Results go to stdout; progress, notes and errors to stderr. With `--quiet` and `--json` there are no notes.
+Results go to stdout; progress, notes and errors to stderr. With `--quiet` and `--json` there are no notes, but what is
+left behind is always told.
 """
 
 import json
+import os
 import re
 import sys
 import traceback
@@ -24,7 +26,7 @@ from prefect_octopusx.cli.exits import Exit, Refused
 from prefect_octopusx.cli.options import Output
 from prefect_octopusx.storage import NameTaken, RecordNotWritten
 
-__all__ = ["Bar", "Screen"]
+__all__ = ["Bar", "Screen", "readers_may_leave"]
 
 _NOTHING_SENT = (CredentialsMissing, ManifestError, ResultsInvalid, NameTaken, Refused, ValidationError)
 _UNCERTAIN = (SubmissionUncertain, RecordNotWritten)
@@ -43,9 +45,19 @@ class Screen:
         self._err = Console(stderr=True, **plain)
         self._json = output.json
         self._quiet = output.quiet
+        self._is_told = False
         self.verbose = output.verbose
         self.document: dict[str, Any] = {}
         """What the JSON document of an error has besides the error."""
+        self.left_behind = ["Interrupted."]
+        """What is said after Ctrl-C."""
+        self.left_task: str | None = None
+        """The task that is left behind."""
+
+    @property
+    def is_json(self) -> bool:
+        """Whether a JSON document is wanted."""
+        return self._json
 
     @property
     def tells(self) -> bool:
@@ -95,13 +107,16 @@ class Screen:
 
     def done(self, document: Mapping[str, Any], *, addresses: Sequence[str | None] = (), lines: Sequence[str]) -> None:
         """Print what came out, in the way that was asked for."""
+        self._is_told = True
         if self._json:
-            self._out.file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-        elif self._quiet:
-            self._out.file.writelines(f"{address}\n" for address in addresses if address)
+            self.write(json.dumps(document, indent=2, ensure_ascii=False))
         else:
+            self.write(*(address for address in addresses if address) if self._quiet else lines)
+
+    def write(self, *lines: str) -> None:
+        """Write to stdout."""
+        with readers_may_leave():
             self._out.file.writelines(f"{line}\n" for line in lines)
-        self._out.file.flush()
 
     def failed(self, error: Exception) -> Exit:
         """Say what went wrong; return the exit code that tells it."""
@@ -109,10 +124,31 @@ class Screen:
         if self.verbose:
             self._err.print(redact("".join(traceback.format_exception(error))))
         self._err.print(f"prefect-octopusx: {message}")
-        if self._json:
-            told = {"type": type(error).__name__, "message": message, "task_id": getattr(error, "task_id", None)}
-            self.done({**self.document, "error": told}, lines=())
+        self._tell_in_json(type(error).__name__, message, getattr(error, "task_id", None))
         return code
+
+    def interrupted(self) -> None:
+        """Say what is left behind, in whatever way is asked for: it may be paid for."""
+        for line in self.left_behind:
+            self._err.print(line)
+        self._tell_in_json("Interrupted", "\n".join(self.left_behind), self.left_task)
+
+    def _tell_in_json(self, kind: str, message: str, task_id: str | None) -> None:
+        if self._json and not self._is_told:  # there is one document
+            told = {"type": kind, "message": message, "task_id": task_id}
+            self.done({**self.document, "error": told}, lines=())
+
+
+@contextmanager
+def readers_may_leave() -> Iterator[None]:
+    """Write to stdout in here: that its reader has enough is no failure of what was done."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # else Python complains when it flushes at the end
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 class Bar:

@@ -1,25 +1,25 @@
 """With which key, and where to: what was typed, what is saved, or the sandbox. Importing this imports Prefect."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from prefect_octopusx.api import CredentialsMissing
+from prefect_octopusx.api import CredentialsMissing, OctopusXError
 from prefect_octopusx.blocks import Destination, LocalDestination, OctopusXCredentials, resolve_credentials
 from prefect_octopusx.cli.exits import Refused
 from prefect_octopusx.cli.options import Access
-from prefect_octopusx.cli.places import Place
+from prefect_octopusx.cli.places import SAMPLES, Place
 from prefect_octopusx.cli.screen import Screen
 from prefect_octopusx.sandbox import Sandbox
+from prefect_octopusx.storage import LocalStore, pending_videos
 
 __all__ = ["WayIn", "sandbox_way_in", "way_in"]
 
-_FOLDER = "sandbox-videos"
 _EVERY = 1.0  # seconds between looks: a video of the sandbox takes 8
 
 
@@ -62,28 +62,35 @@ async def _way_in(place: Place, access: Access) -> WayIn:
 def sandbox_way_in(screen: Screen, place: Place, access: Access, *, wanted: bool) -> Iterator[WayIn]:
     """Give the same; where the sandbox is wanted, or there is no key and a person says yes to it, a sandbox's.
 
-    What it makes must not be taken for the real thing by a later run, so it has a folder of its own.
+    What it leaves unfinished is removed in the end, for no other sandbox knows its tasks.
 
     Raises:
         CredentialsMissing: There is no key, and no sandbox is to take its place.
-        Refused: The sandbox is wanted for a real place.
+        Refused: There is no such saved block.
     """
-    if wanted and (access.credentials or place.block or (place.address and place.address.bucket)):
-        raise Refused(
-            f"--sandbox: its samples go to a folder ({_FOLDER}, or --to FOLDER), never where real videos are, and it "
-            "has a key of its own. To try a bucket, start `prefect-octopusx sandbox`, and give its address and key to "
-            "OCTOPUSX_BASE_URL and OCTOPUSX_API_KEY"
-        )
     found = None if wanted else _found_or_declined(screen, place, access)
     if found is not None:
         yield found
         return
-    address = place.address if wanted else None  # who is offered it has named the real place
-    folder = Path(address.folder if address else _FOLDER)
-    screen.note(f"Sandbox: nothing is billed, and the clips are samples. They go to the folder {folder}.")
+    screen.note(f"Sandbox: nothing is billed, and the clips are samples. They go to the folder {SAMPLES}.")
     with Sandbox() as sandbox:
         key = OctopusXCredentials(api_key=Secret(value=SecretStr(sandbox.key)), base_url=sandbox.url)
-        yield WayIn(LocalDestination(folder=folder), key, poll_interval=_EVERY, is_sandbox=True)
+        try:
+            yield WayIn(LocalDestination(folder=Path(SAMPLES)), key, poll_interval=_EVERY, is_sandbox=True)
+        finally:
+            with suppress(OctopusXError, OSError):  # which must not hide what became of the video
+                asyncio.run(_remove_unfinished({job.id for job in sandbox.jobs}))
+
+
+async def _remove_unfinished(tasks: Collection[str]) -> None:
+    store = LocalStore(SAMPLES)
+    async for entry in pending_videos(store):
+        record = entry.record
+        if record.task_id in tasks and record.claim:
+            for suffix in (".mp4", ".jpg", ".html", ".json"):
+                (store.folder / f"{record.name}{suffix}").unlink(missing_ok=True)
+            await store.sweep(record.name)
+            await store.unmark(record.name, record.claim)
 
 
 def _found_or_declined(screen: Screen, place: Place, access: Access) -> WayIn | None:

@@ -1,10 +1,13 @@
 """What can be typed: options, help, completion; and what is refused before anything starts."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 from importlib.metadata import entry_points, version
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +70,10 @@ def test_every_field_of_every_family_is_an_option() -> None:
             (None, "veo4-preview", (), {}, ("family=custom", "steps=30", "loop=yes", 'camera={"pan": 1}')),
             CustomRequest(model="veo4-preview", steps=30, loop="yes", camera={"pan": 1}),  # type: ignore[call-arg]
         ),
+        (
+            (None, "veo4-preview", (), {}, ("family=custom", "prompt=1984", 'meta-data={"a":1}', "x-mode=a")),
+            CustomRequest(model="veo4-preview", prompt="1984", **{"meta_data": '{"a":1}', "x-mode": "a"}),
+        ),
     ],
 )
 def test_fields_become_the_request(
@@ -76,10 +83,16 @@ def test_fields_become_the_request(
 
 
 def test_defaults_of_a_list_are_json_or_text() -> None:
-    given = ["duration=5", "audio=true", "aspect-ratio=16:9", "prompt=a cat", "images=[]"]
+    given = ["duration=5", "audio=true", "aspect-ratio=16:9", "prompt=1984", "images=[]", "x-mode=1"]
     assert values_of("--default", given) == {
-        "duration": 5, "audio": True, "aspect_ratio": "16:9", "prompt": "a cat", "images": []
+        "duration": 5, "audio": True, "aspect_ratio": "16:9", "prompt": "1984", "images": [], "x-mode": 1
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("prompt", ["-5 degrees in Oslo", "- a list", "--lights out"])
+def test_a_prompt_may_begin_with_a_hyphen(prompt: str) -> None:
+    _, bound, _ = app.parse_args(["generate", "--model", "viduq3-pro", prompt, "-q"], exit_on_error=False)
+    assert bound.args == (prompt,)
 
 
 GENERATE = ["generate", "a cat", "--model", "viduq3-pro"]
@@ -97,13 +110,28 @@ GENERATE = ["generate", "a cat", "--model", "viduq3-pro"]
         ([*GENERATE, "--set", "duration"], "--set: give it as field=value"),
         ([*GENERATE, "--image", "not-there.png"], "there is no file 'not-there.png' here"),
         ([*GENERATE, "--name", "../x"], "--name: '../x' can't name a video"),
+        ([*GENERATE, "--name", ""], "--name: '' can't name a video"),
+        (["batch", "list.csv", "--name", ""], "--name: '' can't name a video"),
+        ([*GENERATE, "--deadline", "-5"], "--deadline. It is above 0."),
+        ([*GENERATE, "--poll-interval", "nan"], "--poll-interval. It is above 0."),
+        (["adopt", "task_1", "--name", "hero", "--poll-interval", "0"], "--poll-interval. It is above 0."),
+        (["batch", "list.csv", "--max-in-flight", "0"], "--max-in-flight"),
+        (["batch", "list.csv", "--max-new-videos", "-1"], "--max-new-videos"),
+        (["generate", "--nonsense", "--model", "viduq3-pro"], "It is no option of this command"),
+        ([*GENERATE, "--set", "images=[1"], "--set images: it begins with [ but is not a list"),
+        ([*GENERATE, "--set", "duration=8", "--duration", "5"], "--set duration: the field is given twice"),
+        ([*GENERATE, "--set", "prompt=a dog"], "--set prompt: the field is given twice"),
+        ([*GENERATE, "--set", "off-peak=true", "--set", "off_peak=false"], "--set off_peak: the field is given twice"),
+        (["batch", "list.csv", "--default", "seed=NaN"], "--default seed: NaN and Infinity are no numbers"),
+        (["batch", "list.csv", "--default", 'camera={"a": 1, "a": 2}'], "--default camera: it has `a` twice"),
         ([*GENERATE, "--to", "gs://bucket"], "neither s3://bucket/prefix nor a folder"),
         ([*GENERATE, "--to", "s3-destination/default"], "give it as --destination"),
         ([*GENERATE, "--to", "a", "--destination", "s3-destination/b"], "--to is not allowed with --destination"),
         ([*GENERATE, "--to", "a", "--endpoint-url", "http://127.0.0.1:1"], "--endpoint-url goes with --to s3://"),
         ([*GENERATE, "--destination", "default"], "'default' is no block like s3-destination/NAME"),
         ([*GENERATE, "--sandbox", "--no-wait"], "leave out --no-wait"),
-        ([*GENERATE, "--sandbox", "--to", "s3://my-videos"], "--sandbox: its samples go to a folder"),
+        ([*GENERATE, "--sandbox", "--to", "videos"], "--sandbox: its samples go to the folder sandbox-videos"),
+        (["batch", "list.csv", "--sandbox", "--destination", "s3-destination/b"], "never where real videos are"),
         ([*GENERATE, "--sandbox", "--credentials", "team"], "it has a key of its own"),
         (["batch", "list.csv", "--default", "duration"], "--default: give it as field=value"),
         (["batch", ".csv"], "This is the batch's name"),
@@ -118,6 +146,26 @@ def test_what_can_not_be_done_ends_with_2(arguments: list[str], told: str, call:
     assert ended.err.startswith("prefect-octopusx: ")
     assert told in ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("arguments", [[*GENERATE, "--nonsense"], [*GENERATE, "--name", ""], ["doctor", "--to", "s3:"]])
+def test_refusals_are_one_document_too(arguments: list[str], call: Call) -> None:
+    ended = call(*arguments, "--json")
+    error = json.loads(ended.out)["error"]
+    assert (ended.code, error["type"], error["task_id"]) == (2, "Refused", None)
+    assert error["message"] in ended.err
+
+
+def test_a_reader_who_has_enough_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exit code is that of what happened: here, that there is no record."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as closed:  # noqa: PTH123 - it has no path
+        monkeypatch.setattr("sys.stdout", closed)
+        code = main(["status", "hero", "--to", str(tmp_path)])
+    assert (code, capsys.readouterr().err) == (1, "")
 
 
 def test_what_is_refused_shows_no_signed_url(call: Call) -> None:
