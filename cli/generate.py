@@ -16,7 +16,6 @@ from prefect_octopusx.cli.screen import Screen
 
 __all__ = ["generate"]
 
-
 _OPTION = re.compile(r"--?[A-Za-z][\w-]*(=|$)")
 
 

@@ -55,11 +55,6 @@ def sandbox(
     if list_faults:
         _say("\n".join(f"{kind:30} {about}" for kind, about in KINDS.items()))
         return Exit.DONE
-    logging.basicConfig(level=logging.WARNING)
-    stop = threading.Event()
-    # Set for SIGINT too: a shell starts background programs with it ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     try:
         settings = SandboxSettings(
             keys=tuple(key or _DEFAULTS.keys),
@@ -71,12 +66,21 @@ def sandbox(
             url_lifetime=url_lifetime,
             seed=seed,
         )
+    except ValueError as error:
+        return _did_not_start(error, Exit.REFUSED)
+    logging.basicConfig(level=logging.WARNING)
+    stop = threading.Event()
+    # Set for SIGINT too: a shell starts background programs with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
         with Sandbox(settings, host=host, port=port, files_port=files_port) as running:
             _say(_welcome(running))
             stop.wait()
-    except (OSError, OverflowError, ValueError) as error:
-        sys.stderr.write(f"The sandbox did not start: {error}\n")
-        return Exit.FAILED if isinstance(error, OSError) else Exit.REFUSED
+    except OverflowError as error:  # a port that can't be
+        return _did_not_start(error, Exit.REFUSED)
+    except (OSError, ValueError) as error:
+        return _did_not_start(error, Exit.FAILED)
     _say(f"Stopped. Billed creates: {len(running.ledger)}")
     return Exit.DONE
 
@@ -98,6 +102,11 @@ def _welcome(sandbox: Sandbox) -> str:
         What can go wrong on demand:  {sandbox.url}/sandbox/faults
 
         Stop with Ctrl-C.""")
+
+
+def _did_not_start(error: Exception, code: Exit) -> Exit:
+    sys.stderr.write(f"The sandbox did not start: {error}\n")
+    return code
 
 
 def _say(text: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from prefect_octopusx.sandbox import Sandbox, SandboxSettings
+from prefect_octopusx.sandbox import Fault, Sandbox, SandboxSettings
 from tests.cli.conftest import Call
 from tests.flows.deployed import Studio
 
@@ -54,7 +54,9 @@ def submitted(record: str) -> bool:
 def test_what_is_paid_for_is_told_to_scripts_too(
     number: signal.Signals, code: int, option: str, call: Call, studio: Studio
 ) -> None:
-    with sent_when(number, lambda: submitted("videos/hero.json")):
+    """Also if the answer of the create is still on its way."""
+    studio.sandbox.add_fault(Fault("create_slow", delay=1))
+    with sent_when(number, lambda: studio.sandbox.jobs):
         ended = call(*HERO, option)
     task = studio.sandbox.jobs[0].id
     assert ended.code == code

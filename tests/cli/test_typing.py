@@ -72,7 +72,9 @@ def test_every_field_of_every_family_is_an_option() -> None:
         ),
         (
             (None, "veo4-preview", (), {}, ("family=custom", "prompt=1984", 'meta-data={"a":1}', "x-mode=a")),
-            CustomRequest(model="veo4-preview", prompt="1984", **{"meta_data": '{"a":1}', "x-mode": "a"}),
+            CustomRequest.model_validate(
+                {"model": "veo4-preview", "prompt": "1984", "meta_data": '{"a":1}', "x-mode": "a"}
+            ),
         ),
     ],
 )

@@ -202,6 +202,11 @@ def test_the_program_serves_until_it_is_interrupted(plain: httpx.Client, number:
     assert output.endswith("Stopped. Billed creates: 1\n")
 
 
+def test_wrong_options_end_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sandbox", "--generation", "-1"]) == 2
+    assert capsys.readouterr().err.startswith("The sandbox did not start: ")
+
+
 def test_the_program_says_why_it_does_not_start() -> None:
     with Sandbox() as sandbox, command("--port", str(httpx.URL(sandbox.url).port)) as program:
         _, errors = program.communicate(timeout=10)
