@@ -27,7 +27,7 @@ async def slow(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def until(happened: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):  # a busy machine takes its time to start a process
         while not happened():
             await asyncio.sleep(0.02)
 
