@@ -152,6 +152,8 @@ class RequestBase(BaseModel):
     def _problems(self) -> Iterator[Problem]:
         """Yield what the hard rules that need the whole request refuse."""
         for name, value in self:
+            if isinstance(value, str) and "\0" in value:  # PostgreSQL, where Prefect keeps it, takes none
+                yield Problem((name,), f"`{name}` must not have NUL characters (given: {shown(value)})")
             if name != "prompt" and pictures.has_placeholder(value):
                 yield Problem((name,), f"`{name}`: {pictures.PLACEHOLDER_GIVEN}")
 
@@ -254,8 +256,6 @@ class VideoRequestBase(RequestBase):
     @field_validator("prompt", mode="after")
     @classmethod
     def _prompt_is_not_blank(cls, prompt: str | None, info: ValidationInfo) -> str | None:
-        if prompt and "\0" in prompt:  # PostgreSQL, where Prefect keeps it, takes none
-            raise rule(f"`prompt` must not have NUL characters (given: {shown(prompt)})")
         if prompt is not None and cls.model_fields["prompt"].is_required():
             return not_blank(prompt, info)
         return prompt if prompt and prompt.strip() else None

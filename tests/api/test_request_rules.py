@@ -51,6 +51,7 @@ REFUSED = [
     ({"model": "viduq3-pro"}, "prompt", "must not be blank"),
     (VIDU | {"prompt": " "}, "prompt", "must not be blank"),
     (VIDU | {"prompt": "a\0b"}, "prompt", "must not have NUL characters"),
+    (VIDU | {"payload": "a\0b"}, "payload", "must not have NUL characters"),
     ({"model": "viduq2-pro", "is_rec": True}, "prompt", "`is_rec`"),
     ({"model": "viduq2-pro", "images": ONE}, "prompt", "`is_rec`"),
     (VIDU | {"images": THREE}, "images", "at most 2"),
