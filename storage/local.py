@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, get_args
 
 from prefect_octopusx.storage.errors import DestinationError
 from prefect_octopusx.storage.links import Link, check_public_base_url, public_link
@@ -125,9 +125,9 @@ class LocalStore(VideoStore):
             yield mark
 
     async def sweep(self, name: str) -> None:
-        """Remove the part files of the video and its record."""
-        for path in (self._video(name), self._record(name)):
-            await asyncio.to_thread(remove_parts, path)
+        """Remove the part files of the video and of what lies beside it."""
+        for suffix in get_args(Suffix):
+            await asyncio.to_thread(remove_parts, self._path(name, suffix))
 
     async def read_file(self, name: str) -> bytes | None:
         """Return a file that lies beside the videos, None where there is none."""

@@ -19,10 +19,11 @@ async def bucket_scene(
     scratch: Path,
     *,
     conditional_writes: bool = True,
+    poster: bool = False,
     **given: Any,  # noqa: ANN401
 ) -> AsyncIterator[tuple[Scene, Bucket]]:
     """Set a scene with a bucket of its own."""
-    with bucket(s3_url, conditional_writes=conditional_writes) as place:
+    with bucket(s3_url, conditional_writes=conditional_writes, poster=poster) as place:
         async with scene(place, scratch, s3=s3_url, **given) as made:
             yield made, place
 

@@ -77,8 +77,8 @@ class Bucket:
 class Folder:
     """A folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self.destination = LocalDestination(folder=folder, poster=False)
+    def __init__(self, folder: Path, *, poster: bool = False) -> None:
+        self.destination = LocalDestination(folder=folder, poster=poster)
 
     def names(self) -> list[str]:
         folder = self.destination.folder

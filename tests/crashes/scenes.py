@@ -138,16 +138,15 @@ class Scene:
             assert record["claim"] in self.place.marks(), f"{record['state']}, but not in the index of pending videos"
 
     def check_stored(self) -> None:
-        """The video is there, whole, and beside it nothing but its record."""
+        """The video is there, whole, and beside it nothing but its record, and its poster if it is to have one."""
         record, video = self.record, self.place.read("hero.mp4")
         assert record
         assert record["state"] == "completed"
         assert hashlib.sha256(video).hexdigest() == record["sha256"]
         assert record["task_id"].encode() in video, "the video is another task's"
-        assert sorted(name for name in self.place.names() if not name.startswith(".pending")) == [
-            "hero.json",
-            "hero.mp4",
-        ]
+        beside = ["hero.jpg"] if self.place.destination.poster else []
+        names = sorted(name for name in self.place.names() if not name.startswith(".pending"))
+        assert names == [*beside, "hero.json", "hero.mp4"]
         assert record["claim"] not in self.place.marks(), "it is still in the index of pending videos"
 
 

@@ -37,10 +37,17 @@ async def test_killed_at_any_step_in_a_folder(tmp_path: Path) -> None:
     assert set(found) == {"", "submitting", "submitted", "completed"}
 
 
-async def record(folder: Path) -> list[Step]:
+async def test_killed_while_the_poster_is_made(tmp_path: Path) -> None:
+    """The video is stored by then; the next run makes what is missing, and removes what was half made."""
+    late = [point for point in points(await record(tmp_path, poster=True)) if "hero.jpg" in point.step.text]
+    found = await at_once(late, partial(kill_and_come_back, folder=tmp_path, poster=True))
+    assert set(found) == {"completed"}
+
+
+async def record(folder: Path, *, poster: bool = False) -> list[Step]:
     """Return the steps of a run that nothing happens to."""
     watch = Watch(folder / "clean-videos", folder / "clean-steps")
-    async with scene(Folder(watch.folder), folder / "clean") as clean:
+    async with scene(Folder(watch.folder, poster=poster), folder / "clean") as clean:
         await clean.work(watch=watch, options=UNHURRIED)
         clean.check_stored()
     return watch.steps()
@@ -55,9 +62,9 @@ def points(steps: list[Step]) -> list[Point]:
     ]
 
 
-async def kill_and_come_back(point: Point, *, folder: Path) -> str:
+async def kill_and_come_back(point: Point, *, folder: Path, poster: bool = False) -> str:
     name = f"{point.step.number}{'-after' if point.after else ''}"
     watch = Watch(folder / f"{name}-videos", folder / f"{name}-steps", point.step.number, point.after)
-    async with scene(Folder(watch.folder), folder / name) as killed:
+    async with scene(Folder(watch.folder, poster=poster), folder / name) as killed:
         await killed.crash(watch=watch)
         return await come_back(killed)

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from prefect_octopusx.storage import (
     RecordState,
     VideoRecord,
     VideoStore,
+    add_extras,
     adopt,
     save,
     submit,
@@ -34,6 +36,7 @@ _PAGE = 4096
 """Bytes: what the disk gives to each file is a multiple of that. A record and a mark take one, the video five."""
 _SIZE = 16 * _PAGE
 _VIDEO = 5 * _PAGE
+_logger = logging.getLogger("disk")
 _CAT = ViduRequest(model="viduq3-pro", prompt="a cat chasing butterflies", duration=5)
 
 
@@ -140,6 +143,18 @@ async def full_for_the_last_record(disk: Disk) -> None:
     await disk.check_stored(await disk.submit())
 
 
+async def full_for_the_poster(disk: Disk) -> None:
+    """The video stays stored, and nothing is half made; with space the next run makes the poster."""
+    completed = await disk.save(await disk.submit())
+    disk.fill()
+    assert not (await add_extras(disk.store, completed, logger=_logger)).poster
+    assert disk.files() == ["hero.json", "hero.mp4"]
+    disk.free()
+    assert (await add_extras(disk.store, await disk.submit(), logger=_logger)).poster
+    assert disk.files() == ["hero.jpg", "hero.json", "hero.mp4"]
+    assert posts(disk.sandbox) == 1
+
+
 async def read_only(disk: Disk) -> None:
     """What is stored is found, and what is new is refused before it is paid."""
     completed = await disk.save(await disk.submit())
@@ -158,6 +173,7 @@ ACTS: dict[str, Callable[[Disk], Awaitable[None]]] = {
         full_while_the_create_is_sent,
         full_while_the_video_is_stored,
         full_for_the_last_record,
+        full_for_the_poster,
         read_only,
     )
 }
