@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination
 from prefect_octopusx.sandbox import Fault, Sandbox, SandboxSettings
 from tests.cli.conftest import Call
+from tests.clocks import Clock
 
 pytestmark = pytest.mark.usefixtures("key")
 
@@ -125,12 +126,19 @@ def test_submitted_now_and_stored_later(call: Call, sandbox: Sandbox, tmp_path: 
     adopt = json.loads(status.out)["command"].split()
     assert adopt[:2] == ["prefect-octopusx", "adopt"]
     assert call(*adopt[1:], "--poll-interval", "0.05", "-q").out == f"{tmp_path}/videos/hero.mp4\n"
-    call(*CAT, "--name", "second", "--no-wait")
-    time.sleep(max(0, sandbox.jobs[-1].ready_at - time.time()) + 0.1)  # the gateway's clock; it looks every 0.02 s
-    collected = call("collect", "--to", "videos", "-q")
-    assert collected.out == f"{tmp_path}/videos/second.mp4\n"
-    assert call("collect", "--to", "videos").out == "Nothing is in the making.\n"
-    assert (call("status", "second", "--to", "videos").code, len(sandbox.ledger)) == (0, 2)
+    assert len(sandbox.ledger) == 1
+
+
+def test_submitted_now_and_collected_later(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock = Clock(time.time())
+    with Sandbox(SandboxSettings(generation=60, refresh=0, clock=clock)) as sandbox:
+        monkeypatch.setenv("OCTOPUSX_BASE_URL", sandbox.url)
+        call(*HERO, "--no-wait")
+        assert call("collect", "--to", "videos").out.startswith("submitted   hero  ")
+        clock.now += 61
+        assert call("collect", "--to", "videos", "-q").out == f"{tmp_path}/videos/hero.mp4\n"
+        assert call("collect", "--to", "videos").out == "Nothing is in the making.\n"
+        assert (call("status", "hero", "--to", "videos").code, len(sandbox.ledger)) == (0, 1)
 
 
 def test_status_of_what_is_not_there(call: Call) -> None:
