@@ -1,29 +1,22 @@
 """Videos in a bucket: AWS S3, or anything that speaks its protocol and honours conditional writes."""
 
 import asyncio
-import hashlib
-import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
-from datetime import datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
+from contextlib import asynccontextmanager
+from typing import Any, BinaryIO, Literal
 
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, RecordConflict
 from prefect_octopusx.storage.links import Link, public_link
 from prefect_octopusx.storage.records import VideoRecord, check_name, is_claim, is_name
-from prefect_octopusx.storage.s3_client import ChecksumAlgorithm, S3Options, open_client
+from prefect_octopusx.storage.s3_client import ChecksumAlgorithm, S3Options
 from prefect_octopusx.storage.s3_conditions import check_conditions
 from prefect_octopusx.storage.s3_errors import explaining, status_of
-from prefect_octopusx.storage.s3_links import s3_link
+from prefect_octopusx.storage.s3_objects import Objects, age_of
 from prefect_octopusx.storage.s3_reading import open_object
 from prefect_octopusx.storage.s3_upload import S3Upload
 from prefect_octopusx.storage.store import Entry, Mark, Suffix, VideoStore, VideoWriter
 from prefect_octopusx.storage.threads import to_the_end
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 __all__ = ["ChecksumAlgorithm", "S3Options", "S3Store"]
 
@@ -47,20 +40,19 @@ class S3Store(VideoStore):
         self.settling = 0.0 if options.conditional_writes else 2.0
         self.poster = options.poster
         self.player = options.player
-        self._made: S3Client | None = None
-        self._making = threading.Lock()
+        self._objects = Objects(options)
 
     def uri(self, name: str, suffix: Suffix = ".mp4") -> str:
         """Return the address of the video: `s3://bucket/prefix/NAME.mp4`."""
-        return self._address(self.options.key(check_name(name), suffix))
+        return self._objects.address(self.options.key(check_name(name), suffix))
 
     async def read(self, name: str) -> Entry | None:
         """Return the record, or None where there is none."""
         key = self._record(name)
-        stored = await asyncio.to_thread(self._get, key)
+        stored = await asyncio.to_thread(self._objects.get, key)
         if stored is None:
             return None
-        return Entry(VideoRecord.from_json(stored.data, where=self._address(key)), stored.version, stored.age)
+        return Entry(VideoRecord.from_json(stored.data, where=self._objects.address(key)), stored.version, stored.age)
 
     async def create(self, record: VideoRecord) -> Entry:
         """Write the first record of a name, atomically.
@@ -80,11 +72,11 @@ class S3Store(VideoStore):
 
     async def has_video(self, name: str) -> bool:
         """Tell whether an object lies under the video's key."""
-        return await asyncio.to_thread(self._exists, self._video(name))
+        return await asyncio.to_thread(self._objects.exists, self._video(name))
 
     async def digest(self, name: str) -> tuple[int, str]:
         """Read the stored video; return its length in bytes and its SHA-256 in hex."""
-        return await asyncio.to_thread(self._digest, self._video(name))
+        return await asyncio.to_thread(self._objects.digest, self._video(name))
 
     async def mark(self, name: str, claim: str) -> None:
         """Enter a claim into the index: an empty object `.pending/NAME.CLAIM`."""
@@ -92,7 +84,7 @@ class S3Store(VideoStore):
 
     async def unmark(self, name: str, claim: str) -> None:
         """Remove a claim from the index."""
-        await asyncio.to_thread(self._delete, self._mark(name, claim))
+        await asyncio.to_thread(self._objects.delete, self._mark(name, claim))
 
     async def pending(self) -> AsyncIterator[Mark]:
         """Read the index, in the order of the names, a page of 1,000 at a time."""
@@ -106,7 +98,7 @@ class S3Store(VideoStore):
 
     async def sweep(self, name: str) -> None:
         """Abort every unfinished upload of the video."""
-        await asyncio.to_thread(self._abort_uploads, self._video(name))
+        await asyncio.to_thread(self._objects.abort_uploads, self._video(name))
 
     async def read_file(self, name: str) -> bytes | None:
         """Return an object that lies beside the videos, None where there is none."""
@@ -118,35 +110,35 @@ class S3Store(VideoStore):
         Raises:
             DestinationError: It has more than `most` bytes.
         """
-        stored = await asyncio.to_thread(self._get, key, most)
+        stored = await asyncio.to_thread(self._objects.get, key, most)
         return stored.data if stored else None
 
     async def write_file(self, name: str, data: bytes) -> str:
         """Write such an object, in place of an earlier one; return its address."""
         key = self.options.key(check_name(name), "")
-        await asyncio.to_thread(self._put_file, key, data)
-        return self._address(key)
+        await asyncio.to_thread(self._objects.put, key, data)
+        return self._objects.address(key)
 
     def open(self, name: str, suffix: Suffix = ".mp4") -> BinaryIO | None:
         """Open the video, or what lies beside it, by requests for ranges; None if it is not there. Blocks."""
         key = self.options.key(check_name(name), suffix)
-        return open_object(self._client("GetObject", key), self.options, key)
+        return open_object(self._objects.client("GetObject", key), self.options, key)
 
     async def write_beside(self, name: str, suffix: Literal[".jpg", ".html"], data: bytes) -> None:
         """Write what lies beside a video, in place of an earlier one."""
-        await asyncio.to_thread(self._put_file, self.options.key(check_name(name), suffix), data)
+        await asyncio.to_thread(self._objects.put, self.options.key(check_name(name), suffix), data)
 
     async def link(self, name: str, suffix: Suffix = ".mp4") -> Link | None:
         """Return the public address, else a presigned link if they are asked for, else AWS's own page, if it is AWS."""
         if self.options.public_base_url is not None:
             return public_link(self.options.public_base_url, f"{check_name(name)}{suffix}")
-        return await asyncio.to_thread(self._link, self.options.key(check_name(name), suffix))
+        return await asyncio.to_thread(self._objects.link, self.options.key(check_name(name), suffix))
 
     @asynccontextmanager
     async def writer(self, name: str) -> AsyncIterator[VideoWriter]:
         """Open the video for writing. A cancellation waits for the parts on their way, then aborts the upload."""
         key = self._video(name)
-        upload = S3Upload(await asyncio.to_thread(self._client, "PutObject", key), self.options, key)
+        upload = S3Upload(await asyncio.to_thread(self._objects.client, "PutObject", key), self.options, key)
         try:
             yield upload
         finally:
@@ -161,71 +153,6 @@ class S3Store(VideoStore):
     def _mark(self, name: str, claim: str) -> str:
         return self.options.key(f"{_INDEX}{check_name(name)}", f".{claim}")
 
-    def _address(self, key: str) -> str:
-        return f"s3://{self.options.bucket}/{key}"
-
-    def _client(self, operation: str, key: str) -> "S3Client":
-        """Return the client, made on first use. It is shared by the threads, which boto3 allows."""
-        with self._making:
-            if self._made is None:
-                with explaining(self.options, operation, key):
-                    try:
-                        self._made = open_client(self.options)
-                    except ValueError as error:
-                        raise DestinationError(
-                            f"The bucket {self.options.bucket!r} can't be reached: {error}. Correct `endpoint_url`: "
-                            "it is a whole URL, such as https://minio.example.com:9000."
-                        ) from None
-            return self._made
-
-    def _link(self, key: str) -> Link | None:
-        client = self._client("GetObject", key)
-        with explaining(self.options, "GetObject", key):
-            return s3_link(client, self.options, key)
-
-    def _get(self, key: str, most: int | None = None) -> "_Stored | None":
-        """Return an object, None if there is none."""
-        client = self._client("GetObject", key)
-        with explaining(self.options, "GetObject", key):
-            try:
-                reply = client.get_object(Bucket=self.options.bucket, Key=key)
-            except client.exceptions.NoSuchKey:
-                return None
-            with closing(reply["Body"]) as body:
-                if most is not None and reply["ContentLength"] > most:
-                    raise DestinationError(f"{self._address(key)} is larger than {most} bytes.")
-                return _Stored(body.read(), reply["ETag"], _age(reply["LastModified"], reply))
-
-    def _digest(self, key: str) -> tuple[int, str]:
-        client = self._client("GetObject", key)
-        sha256, size = hashlib.sha256(), 0
-        with (
-            explaining(self.options, "GetObject", key),
-            closing(client.get_object(Bucket=self.options.bucket, Key=key)["Body"]) as body,
-        ):
-            for chunk in body.iter_chunks(2**20):
-                sha256.update(chunk)
-                size += len(chunk)
-        return size, sha256.hexdigest()
-
-    def _exists(self, key: str) -> bool:
-        """Tell whether there is an object.
-
-        By a GET of its first byte, because the answer to a HEAD has no body: it can't tell a missing object from a
-        missing bucket, nor a wrong key from a missing right.
-        """
-        client = self._client("GetObject", key)
-        with explaining(self.options, "GetObject", key):
-            try:
-                client.get_object(Bucket=self.options.bucket, Key=key, Range="bytes=0-0")["Body"].close()
-            except client.exceptions.NoSuchKey:
-                return False
-            except client.exceptions.ClientError as error:
-                # Empty, or archived: there, but not to be read.
-                if error.response.get("Error", {}).get("Code") not in {"InvalidRange", "InvalidObjectState"}:
-                    raise
-            return True
-
     def _put_record(self, record: VideoRecord, condition: dict[str, str]) -> Entry:
         """Write the record if `condition` holds.
 
@@ -233,8 +160,8 @@ class S3Store(VideoStore):
         the same to the byte, because every claim holds a random token.
         """
         key, data = self._record(record.name), record.to_json()
-        client = self._client("PutObject", key)
-        arguments = {**condition, **self._of_small(data)}
+        client = self._objects.client("PutObject", key)
+        arguments = {**condition, **self._objects.arguments(data)}
         with explaining(self.options, "PutObject", key):
             for pause in _PAUSES:
                 time.sleep(pause)
@@ -253,10 +180,10 @@ class S3Store(VideoStore):
                     return Entry(record, reply["ETag"])
             else:
                 raise DestinationUnavailable(
-                    f"{self._address(key)} could not be written: other writes to it kept going on. Trying again may "
-                    "help."
+                    f"{self._objects.address(key)} could not be written: other writes to it kept going on. Trying "
+                    "again may help."
                 )
-        stored = self._get(key)
+        stored = self._objects.get(key)
         if stored is not None and stored.data == data:
             return Entry(record, stored.version)
         raise self._conflict(key)
@@ -264,57 +191,42 @@ class S3Store(VideoStore):
     def _put_checked(self, record: VideoRecord, version: str | None) -> Entry:
         """Write the record if it has this version (None: if there is none), as far as a look before can tell."""
         key, data = self._record(record.name), record.to_json()
-        stored = self._get(key)
+        stored = self._objects.get(key)
         if stored is not None and stored.data == data:
             return Entry(record, stored.version)
         if (stored.version if stored else None) != version:
             raise self._conflict(key)
-        client = self._client("PutObject", key)
+        client = self._objects.client("PutObject", key)
         with explaining(self.options, "PutObject", key):
             reply = client.put_object(
                 Bucket=self.options.bucket,
                 Key=key,
                 Body=data,
                 ContentType="application/json",
-                **self._of_small(data),
+                **self._objects.arguments(data),
             )
         return Entry(record, reply["ETag"])
 
-    def _put_file(self, key: str, data: bytes) -> None:
-        client = self._client("PutObject", key)
-        with explaining(self.options, "PutObject", key):
-            client.put_object(
-                Bucket=self.options.bucket, Key=key, Body=data, ContentType=_kind(key), **self._of_small(data)
-            )
-
     def _conflict(self, key: str) -> RecordConflict:
-        return RecordConflict(f"{self._address(key)} was written or removed by somebody else first. Read it again.")
-
-    def _of_small(self, data: bytes) -> dict[str, Any]:
-        """Return the arguments of a record or a mark."""
-        return {**self.options.encryption(), **self.options.checksum(data)}
+        address = self._objects.address(key)
+        return RecordConflict(f"{address} was written or removed by somebody else first. Read it again.")
 
     def _put_mark(self, key: str) -> None:
-        client = self._client("PutObject", key)
+        client = self._objects.client("PutObject", key)
         with explaining(self.options, "PutObject", key):
-            client.put_object(Bucket=self.options.bucket, Key=key, Body=b"", **self._of_small(b""))
+            client.put_object(Bucket=self.options.bucket, Key=key, Body=b"", **self._objects.arguments(b""))
         if not self.options.conditional_writes:
             return
         try:
             check_conditions(client, self.options, key)
         except DestinationError:
-            self._delete(key)
+            self._objects.delete(key)
             raise
-
-    def _delete(self, key: str) -> None:
-        client = self._client("DeleteObject", key)
-        with explaining(self.options, "DeleteObject", key):
-            client.delete_object(Bucket=self.options.bucket, Key=key)
 
     def _list_marks(self, token: str | None) -> tuple[list[Mark], str | None]:
         """Return a page of the index, and where the next one begins."""
         start = self.options.key(_INDEX, "")
-        client = self._client("ListObjectsV2", start)
+        client = self._objects.client("ListObjectsV2", start)
         more: dict[str, Any] = {"ContinuationToken": token} if token else {}
         with explaining(self.options, "ListObjectsV2", start):
             page = client.list_objects_v2(Bucket=self.options.bucket, Prefix=start, **more)
@@ -322,38 +234,5 @@ class S3Store(VideoStore):
         for found in page.get("Contents", []):
             name, _, claim = found["Key"].removeprefix(start).rpartition(".")
             if is_claim(claim) and is_name(name):  # else it is somebody else's object
-                marks.append(Mark(name, claim, _age(found["LastModified"], page)))
+                marks.append(Mark(name, claim, age_of(found["LastModified"], page)))
         return marks, page.get("NextContinuationToken")
-
-    def _abort_uploads(self, key: str) -> None:
-        client = self._client("ListMultipartUploads", key)
-        with explaining(self.options, "ListMultipartUploads", key):
-            for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=self.options.bucket, Prefix=key):
-                for upload in page.get("Uploads", []):
-                    if upload["Key"] == key:
-                        # Its own run may have ended it just now.
-                        with suppress(client.exceptions.NoSuchUpload, client.exceptions.NoSuchKey):
-                            client.abort_multipart_upload(
-                                Bucket=self.options.bucket, Key=key, UploadId=upload["UploadId"]
-                            )
-
-
-_KINDS = {".jsonl": "application/jsonl", ".jpg": "image/jpeg", ".html": "text/html; charset=utf-8"}
-
-
-def _kind(key: str) -> str:
-    return _KINDS.get(f".{key.rpartition('.')[2]}", "application/octet-stream")
-
-
-class _Stored(NamedTuple):
-    data: bytes
-    version: str
-    age: float
-
-
-def _age(modified: datetime, reply: Any) -> float:  # noqa: ANN401 - any answer of boto3
-    """Return the seconds since a change by the server's own clock, up to 3 too few; 0 where it does not tell."""
-    date = reply["ResponseMetadata"]["HTTPHeaders"].get("date")
-    # Both are whole seconds, and some servers round the first one up. Too young is better than too old: by its age a
-    # claim is taken for dead.
-    return max(0.0, (parsedate_to_datetime(date) - modified).total_seconds() - 1) if date else 0.0

@@ -159,7 +159,7 @@ async def left_behind(place: Place) -> None:
     """Leave what a killed transfer leaves."""
     if isinstance(place.store, S3Store):
         key = {"Bucket": place.store.options.bucket, "Key": "videos/fox.mp4"}
-        client = place.store._client("PutObject", "fox")
+        client = place.store._objects.client("PutObject", "fox")
         upload = client.create_multipart_upload(**key)["UploadId"]
         client.upload_part(**key, UploadId=upload, PartNumber=1, Body=b"part")
         other = key | {"Key": "videos/fox.mp4.old.mp4"}
