@@ -11,6 +11,9 @@ LAYERS := api batches blocks cli doctor flows sandbox storage tasks
 # Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
 CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 
+# Tests start many processes; without bytecode each would compile Prefect anew, which doubles what they take.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test coverage swift postgres redis chromium soak bench lint names types docs screenshots wheel check clean
 
 demo: $(READY)

@@ -21,7 +21,7 @@ def test_the_calls_of_the_page_run(
             assert main(call) == 0, (call, capsys.readouterr())
             printed.append(capsys.readouterr().out)
     assert len(surroundings.ledger) == 2 + 5  # and nothing for the dry run and for the sandbox
-    hero, submitted, status, collected, planned, stored, sample, *_ = printed
+    hero, submitted, status, collected, planned, stored, sample = printed
     assert hero.startswith("stored  s3://my-videos/clips/hero.mp4\n")
     assert submitted.startswith("submitted  boat, task ")
     assert "state      completed" in status
