@@ -31,8 +31,20 @@ def another_sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
+def blocks_go(prefect_api: str) -> Iterator[None]:  # noqa: ARG001 - it only has to run
+    """Remove, in the end, what blocks a page has saved."""
+    with get_client(sync_client=True) as prefect:
+        known = {block.id for block in prefect.read_block_documents(limit=None)}
+    yield
+    with get_client(sync_client=True) as prefect:
+        for block in prefect.read_block_documents(limit=None):
+            if block.id not in known:
+                prefect.delete_block_document(block.id)
+
+
+@pytest.fixture
 def surroundings(
-    prefect_api: None,  # noqa: ARG001 - it only has to run
+    blocks_go: None,  # noqa: ARG001 - it only has to run
     sandbox: Sandbox,
     s3_url: str,
     tmp_path: Path,
@@ -49,17 +61,11 @@ def surroundings(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("prefect_octopusx.api.waiting.next_delay", lambda **_: 0.02)
     _lead_to_the_sandbox(monkeypatch, sandbox)
-    with get_client(sync_client=True) as prefect:
-        known = {block.id for block in prefect.read_block_documents(limit=None)}
     bucket = boto3.resource("s3", endpoint_url=s3_url).create_bucket(Bucket=BUCKET)
     yield sandbox
     bucket.objects.delete()
     bucket.delete()
     bucket.meta.client.close()
-    with get_client(sync_client=True) as prefect:
-        for block in prefect.read_block_documents(limit=None):
-            if block.id not in known:
-                prefect.delete_block_document(block.id)
 
 
 def _lead_to_the_sandbox(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:

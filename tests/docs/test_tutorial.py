@@ -132,7 +132,13 @@ def changes(prefect_api: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def reader(changes: dict[str, str], real: Sandbox, s3_url: str, tmp_path: Path) -> Iterator[Reader]:
+def reader(
+    blocks_go: None,  # noqa: ARG001 - they are the tutorial's
+    changes: dict[str, str],
+    real: Sandbox,
+    s3_url: str,
+    tmp_path: Path,
+) -> Iterator[Reader]:
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | {
         "PATH": os.defpath,  # all else is in the tutorial's environment
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
@@ -150,19 +156,13 @@ def reader(changes: dict[str, str], real: Sandbox, s3_url: str, tmp_path: Path) 
         return "Flow run 'calendar (due)' - Finished in state Completed" in found.terminal(4).seen()
 
     found = Reader(clone, environment, changes, {"Wait until it is over": a_run_is_over})
-    with get_client(sync_client=True) as prefect:
-        known = {block.id for block in prefect.read_block_documents(limit=None)}
     yield found
     found.leaves()
     bucket.objects.delete()
     bucket.delete()
     bucket.meta.client.close()
-    with get_client(sync_client=True) as prefect:
-        for block in prefect.read_block_documents(limit=None):
-            if block.id not in known:
-                prefect.delete_block_document(block.id)
-        with contextlib.suppress(ObjectNotFound):  # the tutorial was not followed so far
-            prefect.delete_deployment(prefect.read_deployment_by_name(CALENDAR).id)
+    with get_client(sync_client=True) as prefect, contextlib.suppress(ObjectNotFound):  # it was not followed so far
+        prefect.delete_deployment(prefect.read_deployment_by_name(CALENDAR).id)
 
 
 def test_the_tutorial_leads_to_a_scheduled_calendar(reader: Reader, changes: dict[str, str], real: Sandbox) -> None:

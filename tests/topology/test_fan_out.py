@@ -52,7 +52,7 @@ DEAD_AFTER = timedelta(seconds=100)
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.skipif(missing() is not None and "CI" not in os.environ, reason=str(missing()))
 async def test_a_nightly_batch_survives_a_worker_and_a_server(tmp_path: Path, s3_url: str) -> None:
-    destination = S3Destination(bucket="topology", endpoint_url=s3_url, region="us-east-1")
+    destination = S3Destination(bucket="topology", endpoint_url=s3_url, region="us-east-1", poster=False)
     boto3.client("s3", endpoint_url=s3_url).create_bucket(Bucket="topology")
     with (
         Sandbox(SandboxSettings(generation=2, refresh=0.2)) as sandbox,
@@ -111,7 +111,7 @@ async def deploy(client: PrefectClient, destination: S3Destination) -> UUID:
         parameters={
             "requests": {name: {"model": "viduq3-pro", "prompt": name} for name in NAMES},
             "name": "nightly",
-            "destination": destination.model_dump(include={"bucket", "endpoint_url", "region"}),
+            "destination": destination.model_dump(include={"bucket", "endpoint_url", "region", "poster"}),
             "deployment": "generate-videos/chunk",
             "chunk_size": CHUNK,
             "wait": "process",
