@@ -262,7 +262,7 @@ class OctopusXClient:
             ) from None
         except TimeoutError:
             raise lost(_lost(what, f"not there, whole, after {limit} s", lost)) from None
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:  # also of redirects to no address
             raise lost(_lost(what, reason(error), lost)) from None
 
     async def _exchange(self, client: httpx.AsyncClient, call: httpx.Request) -> Answer:

@@ -102,24 +102,23 @@ async def open_video(
     headers = {"Accept-Encoding": "identity", "User-Agent": "prefect-octopusx"}
     transport = GuardedTransport(hosts or FileHosts(gateway), tls or httpx.create_ssl_context())
     async with httpx.AsyncClient(transport=transport, timeout=_TIMEOUT, headers=headers) as client:
+        response = await _get(client, url, origin(gateway), authorization, limits)
         try:
-            response = await _get(client, httpx.URL(url), origin(gateway), authorization, limits)
-            try:
-                yield _stream(response, limits)
-            finally:
-                await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise DownloadError(f"The video at {redact_url(url)} can't be fetched ({reason(error)})") from None
+            yield _stream(response, limits)
+        finally:
+            await response.aclose()
 
 
 async def _get(
-    client: httpx.AsyncClient, url: httpx.URL, gateway_origin: Origin, authorization: str, limits: DownloadLimits
+    client: httpx.AsyncClient, url: str, gateway_origin: Origin, authorization: str, limits: DownloadLimits
 ) -> httpx.Response:
     try:
         async with asyncio.timeout(limits.stall):
-            return await _follow(client, url, gateway_origin, authorization)
+            return await _follow(client, httpx.URL(url), gateway_origin, authorization)
     except TimeoutError:
-        raise DownloadError(f"The video at {_shown(url)} did not begin within {limits.stall:g} s") from None
+        raise DownloadError(f"The video at {redact_url(url)} did not begin within {limits.stall:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # the last for names that are none
+        raise DownloadError(f"The video at {redact_url(url)} can't be fetched ({reason(error)})") from None
 
 
 async def _follow(

@@ -45,6 +45,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             DownloadRefused: Its host is not allowed.
             httpx.TransportError: As any transport.
         """
+        if request.url.scheme not in {"http", "https"} or not request.url.host:
+            raise httpx.UnsupportedProtocol("it is no address of a file on the web")
         proxy = _proxy(request.url)
         if proxy:
             if addresses := await _resolved(request.url, written_out=True):

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from prefect_octopusx.api import DownloadError, DownloadRefused, EndpointNotFound, OctopusXClient
+from prefect_octopusx.api import (
+    DownloadError,
+    DownloadRefused,
+    EndpointNotFound,
+    GatewayError,
+    OctopusXClient,
+    SubmissionUncertain,
+)
 from prefect_octopusx.api.download import DownloadLimits, open_video
 from prefect_octopusx.api.file_hosts import FileHosts, is_public
 from prefect_octopusx.api.transport import origin
@@ -346,9 +353,20 @@ class TestCeilings:
                     await asyncio.sleep(0.15)
         assert size == len(body)
 
-    async def test_a_redirect_that_leads_nowhere(self) -> None:
-        async with Stranger(http_answer("302 Found", b""), moved("http://[")) as host:
+
+async def test_redirects_to_no_address_are_errors_of_ours() -> None:
+    targets = ["http://[", "http://h:x/", "http://xn--/", "http:127.0.0.1/", "javascript:1", "file:///etc/passwd"]
+    nowhere = [http_answer("302 Found", b""), *map(moved, targets)]
+    for answer in nowhere:
+        async with Stranger(answer) as host:
             url = f"http://127.0.0.1:{host.port}"
-            for _ in range(2):
+            async with OctopusXClient(KEY, url) as client:
+                with pytest.raises((EndpointNotFound, SubmissionUncertain)):
+                    await client.create_video(CAT)
+                with pytest.raises((EndpointNotFound, GatewayError)):
+                    await client.query_video("t")
                 with pytest.raises(DownloadError):
-                    await fetch(OctopusXClient(KEY, url), f"{url}/v.mp4")
+                    await fetch(client, f"{url}/v.mp4")
+    for link in ["", "/v.mp4", *targets]:
+        with pytest.raises(DownloadError, match="can't be fetched"):
+            await fetch(client, link)
