@@ -331,13 +331,13 @@ class TestCeilings:
             with pytest.raises(DownloadRefused, match=r"127\.0\.0\.1.* not whole after 0\.2 s.*download_timeout"):
                 await fetch(client, f"http://127.0.0.1:{host.port}/v.mp4")
 
-    @pytest.mark.parametrize(("answer", "words"), [(dripping, "less than 256 KiB came in 0.2 s"), (drip, "not begin")])
+    @pytest.mark.parametrize(("answer", "words"), [(dripping, "less than 256 KiB came in 1 s"), (drip, "not begin")])
     async def test_a_host_that_gives_a_byte_now_and_then_may_be_better_later(self, answer: Answer, words: str) -> None:
         async with Stranger(answer) as host:
             url = f"http://127.0.0.1:{host.port}"
             with pytest.raises(DownloadError, match=words) as caught:
                 async with open_video(
-                    url, gateway=url, authorization="Bearer x", limits=DownloadLimits(stall=0.2)
+                    url, gateway=url, authorization="Bearer x", limits=DownloadLimits(stall=1.0)
                 ) as video:
                     [chunk async for chunk in video.chunks]
         assert caught.value.retryable
@@ -346,11 +346,11 @@ class TestCeilings:
         body = bytes(2**20)
         async with Stranger(http_answer("200 OK", body)) as host:
             url = f"http://127.0.0.1:{host.port}"
-            async with OctopusXClient(KEY, url, download_timeout=0.3) as client, client.open_video(url) as video:
+            async with OctopusXClient(KEY, url, download_timeout=1.0) as client, client.open_video(url) as video:
                 size = 0
                 async for chunk in video.chunks:
                     size += len(chunk)
-                    await asyncio.sleep(0.15)
+                    await asyncio.sleep(0.3)
         assert size == len(body)
 
 
