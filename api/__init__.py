@@ -7,6 +7,7 @@ from prefect_octopusx.api.errors import (
     CreatesStopped,
     CredentialsMissing,
     DownloadError,
+    DownloadRefused,
     EndpointNotFound,
     GatewayError,
     GatewayUnreachable,
@@ -80,4 +81,5 @@ __all__ = [
     "VideoFailed",
     "VideoTimeout",
     "DownloadError",
+    "DownloadRefused",
 ]

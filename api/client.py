@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 import pydantic
 
-from prefect_octopusx.api.download import VideoStream, open_video
+from prefect_octopusx.api.download import DOWNLOAD_TIMEOUT, MAX_VIDEO_MB, DownloadLimits, VideoStream, open_video
 from prefect_octopusx.api.errors import (
     EndpointNotFound,
     GatewayError,
@@ -22,6 +22,7 @@ from prefect_octopusx.api.errors import (
     SubmissionUncertain,
     TaskNotFound,
 )
+from prefect_octopusx.api.file_hosts import FileHosts
 from prefect_octopusx.api.redact import hide_queries_in_httpx_logs, redact_url
 from prefect_octopusx.api.replies import VideoTask, read_created, read_queried
 from prefect_octopusx.api.requests import RemixRequest, VideoRequest
@@ -61,11 +62,15 @@ class OctopusXClient:
         base_url: The gateway, up to but without `/v1`.
         create_timeout: Seconds until the answer to a create must be there, whole.
         query_timeout: Seconds until the answer to anything else must be there, whole.
+        allowed_private_hosts: Hosts outside the public internet that videos may be fetched from: names, addresses,
+            networks. The gateway's own need not be named.
+        max_video_mb: Megabytes that a video may have; a larger one is not fetched.
+        download_timeout: Seconds to wait for a video's file host, in all.
         logger: Where warnings about requests go; the package's own logger by default.
 
     Raises:
         InvalidRequest: The key can be none.
-        ValueError: `base_url` is not an address.
+        ValueError: `base_url` is not an address, or one of `allowed_private_hosts` is no host.
     """
 
     def __init__(
@@ -75,6 +80,9 @@ class OctopusXClient:
         *,
         create_timeout: float = CREATE_TIMEOUT,
         query_timeout: float = _QUERY_TIMEOUT,
+        allowed_private_hosts: Iterable[str] = (),
+        max_video_mb: float = MAX_VIDEO_MB,
+        download_timeout: float = DOWNLOAD_TIMEOUT,
         logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None,
     ) -> None:
         self._base_url = check_base_url(base_url)
@@ -102,6 +110,14 @@ class OctopusXClient:
             verify=tls,
             timeout=httpx.Timeout(query_timeout, connect=_CONNECT_TIMEOUT),
             limits=_IDLE_CONNECTIONS,
+        )
+        self._open_video = partial(
+            open_video,
+            gateway=self._base_url,
+            authorization=headers["Authorization"],
+            hosts=FileHosts(self._base_url, allowed_private_hosts),
+            limits=DownloadLimits(max_video_mb, download_timeout),
+            tls=tls,
         )
 
     async def __aenter__(self) -> Self:
@@ -184,10 +200,9 @@ class OctopusXClient:
 
         Raises:
             DownloadError: It can't be fetched, or is not a video; the query may give a fresh URL.
+            DownloadRefused: Its host, its size or the time it takes is outside what was set.
         """
-        async with open_video(
-            url, gateway=self._base_url, authorization=self._questions.headers["Authorization"]
-        ) as video:
+        async with self._open_video(url) as video:
             yield video
 
     def content_url(self, task_id: str) -> str:
@@ -247,7 +262,7 @@ class OctopusXClient:
             ) from None
         except TimeoutError:
             raise lost(_lost(what, f"not there, whole, after {limit} s", lost)) from None
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:  # also of redirects to no address
             raise lost(_lost(what, reason(error), lost)) from None
 
     async def _exchange(self, client: httpx.AsyncClient, call: httpx.Request) -> Answer:

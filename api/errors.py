@@ -20,6 +20,7 @@
     ├── VideoFailed              the API's final word on a video: it failed
     ├── VideoTimeout             the deadline passed; the video may still finish (also a `TimeoutError`)
     └── DownloadError            the video could not be fetched whole
+        └── DownloadRefused      our own limits forbid it: its address, its size, or the time it takes
 
 The storage layer adds its own branch (`prefect_octopusx.storage.errors`).
 
@@ -35,6 +36,7 @@ __all__ = [
     "CreatesStopped",
     "CredentialsMissing",
     "DownloadError",
+    "DownloadRefused",
     "EndpointNotFound",
     "GatewayError",
     "GatewayUnreachable",
@@ -178,3 +180,9 @@ class DownloadError(OctopusXError):
     """The video could not be fetched whole: the link expired, the stream broke, or the bytes are not a whole mp4."""
 
     retryable = True
+
+
+class DownloadRefused(DownloadError):
+    """The video is not fetched: its address, its size or the time it takes is outside the limits that are set here."""
+
+    retryable = False

@@ -8,6 +8,8 @@ from pydantic import ConfigDict, Field, HttpUrl, field_validator, model_validato
 
 from prefect_octopusx.api import CredentialsMissing, OctopusXClient
 from prefect_octopusx.api.client import DEFAULT_BASE_URL
+from prefect_octopusx.api.download import DOWNLOAD_TIMEOUT, MAX_VIDEO_MB
+from prefect_octopusx.api.file_hosts import check_hosts
 from prefect_octopusx.api.transport import check_base_url
 from prefect_octopusx.blocks.parameters import without_bookkeeping
 from prefect_octopusx.blocks.saved import SavedBlock
@@ -29,6 +31,9 @@ class OctopusXCredentials(SavedBlock):
     Attributes:
         api_key: The API key.
         base_url: The gateway, up to but without `/v1`.
+        allowed_private_hosts: Hosts outside the public internet that videos may be fetched from.
+        max_video_mb: Megabytes that a video may have.
+        download_timeout: Seconds to wait for a video's file host, in all.
 
     Example:
         Load saved credentials and use them:
@@ -61,6 +66,23 @@ class OctopusXCredentials(SavedBlock):
         description="The gateway's address, up to but without /v1.",
         examples=[DEFAULT_BASE_URL, "http://127.0.0.1:8765"],
     )
+    allowed_private_hosts: list[str] = Field(
+        default_factory=list,
+        description="Hosts in your own network that videos may be fetched from, besides the gateway: names, addresses, "
+        "networks. Links to others in it are refused.",
+        examples=[["files.corp.example", "10.1.0.0/16"]],
+    )
+    max_video_mb: int = Field(
+        default=MAX_VIDEO_MB,
+        title="Largest video",
+        description="Megabytes that a video may have; a larger one is not fetched.",
+        gt=0,
+    )
+    download_timeout: int = Field(
+        default=int(DOWNLOAD_TIMEOUT),
+        description="Seconds to wait for a video's file host, in all; what takes longer is given up.",
+        gt=0,
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -72,6 +94,11 @@ class OctopusXCredentials(SavedBlock):
     def _check_base_url(cls, value: str) -> str:
         return check_base_url(value)
 
+    @field_validator("allowed_private_hosts")
+    @classmethod
+    def _check_hosts(cls, value: list[str]) -> list[str]:
+        return list(check_hosts(host for host in value if host.strip()))  # a form may send an empty text
+
     def client(self, *, logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None) -> OctopusXClient:
         """Return a new client; use it as a context manager, on one event loop.
 
@@ -81,7 +108,14 @@ class OctopusXCredentials(SavedBlock):
         Raises:
             CredentialsMissing: The Secret is empty, is not a text, or is the mask that Prefect keeps in its place.
         """
-        return OctopusXClient(self._key(), self.base_url, logger=logger)
+        return OctopusXClient(
+            self._key(),
+            self.base_url,
+            allowed_private_hosts=self.allowed_private_hosts,
+            max_video_mb=self.max_video_mb,
+            download_timeout=self.download_timeout,
+            logger=logger,
+        )
 
     def _key(self) -> str:
         key = self.api_key.value.get_secret_value()

@@ -54,7 +54,11 @@ async def _credentials(case: Case) -> Finding:
     tail = f"ends with {key[-4:]}" if len(key) >= _LONG_ENOUGH else "too short to show its end"
     also = " (OCTOPUSX_API_KEY is set too, and not used)" if os.environ.get("OCTOPUSX_API_KEY") else ""
     source = await _source()
-    return ok(f"key from {source}{also if source == f'the block {_BLOCK}' else ''}, {tail}")
+    allowed = f"; videos may also come from {', '.join(found.allowed_private_hosts)}"
+    return ok(
+        f"key from {source}{also if source == f'the block {_BLOCK}' else ''}, {tail}"
+        f"{allowed if found.allowed_private_hosts else ''}"
+    )
 
 
 async def _gateway(case: Case) -> Finding:

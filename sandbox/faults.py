@@ -50,6 +50,7 @@ _SPECIAL: Final = {
     "file_octet_stream": "the right bytes as application/octet-stream",
     "file_redirect_same_origin": "307 to the same address",
     "file_redirect_cross_origin": "307 to another origin (localhost for 127.0.0.1 and the other way round)",
+    "file_redirect_private": "307 to http://169.254.169.254, where clouds serve a machine's credentials",
 }
 
 KINDS: Final[Mapping[str, str]] = {**{kind: trouble.about for kind, trouble in ANSWERS.items()}, **_SPECIAL}

@@ -21,6 +21,7 @@ from prefect_octopusx.sandbox.wire import HangUp, Lines
 __all__ = ["Storage", "deliver", "other_origin", "video_bytes"]
 
 _CUT_AT = 0.6
+_PRIVATE = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
@@ -128,4 +129,5 @@ _BROKEN: dict[str, Callable[[Request, Lines, bytes], Response]] = {
     "file_octet_stream": lambda _, __, content: _whole(content, "application/octet-stream"),
     "file_redirect_same_origin": lambda request, _, __: RedirectResponse(str(request.url), 307),
     "file_redirect_cross_origin": lambda request, _, __: RedirectResponse(other_origin(request), 307),
+    "file_redirect_private": lambda *_: RedirectResponse(_PRIVATE, 307),
 }

@@ -67,7 +67,8 @@ def test_nothing_comes_from_prefects_private_parts() -> None:
 
 PUBLIC = {
     api: "AccessDenied AuthenticationError CreatesStopped CredentialsMissing CustomRequest DownloadError "
-    "EndpointNotFound GatewayError GatewayUnreachable GrokRequest InvalidRequest JimengRequest KeyUsage Look "
+    "DownloadRefused EndpointNotFound GatewayError GatewayUnreachable GrokRequest InvalidRequest JimengRequest "
+    "KeyUsage Look "
     "ModelUnavailable NotReady NotSubmitted OctopusXClient OctopusXError QuotaExceeded RateLimited RemixRequest "
     "RequestScheduler "
     "SoraRequest SubmissionUncertain TaskNotFound TaskState VeoRequest VideoFailed VideoRequest VideoTask "

@@ -77,7 +77,7 @@ async def test_signed_urls_stay_out_of_httpx_logs(sandbox: Sandbox, caplog: pyte
 
 
 async def test_a_video_host_that_fails() -> None:
-    async with Odd(http_answer("500 Oh", b"")) as url, OctopusXClient(api_key="sk-x") as gateway:
+    async with Odd(http_answer("500 Oh", b"")) as url, OctopusXClient("sk-x", url) as gateway:
         with pytest.raises(DownloadError, match="did not give the video"):
             async with gateway.open_video(f"{url}/a.mp4?sig=SECRET"):
                 pass

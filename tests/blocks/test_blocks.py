@@ -12,7 +12,7 @@ from prefect.blocks.system import Secret
 from prefect.testing.standard_test_suites import BlockStandardTestSuite
 from pydantic import SecretStr, ValidationError
 
-from prefect_octopusx.api import AuthenticationError, CredentialsMissing, ViduRequest
+from prefect_octopusx.api import AuthenticationError, CredentialsMissing, DownloadRefused, ViduRequest
 from prefect_octopusx.blocks import (
     LocalDestination,
     OctopusXCredentials,
@@ -23,6 +23,8 @@ from prefect_octopusx.blocks import (
 from prefect_octopusx.flows import generate_video
 from prefect_octopusx.sandbox import Sandbox
 from prefect_octopusx.storage import DestinationError, S3Store
+from tests.api.gateways import http_answer
+from tests.api.strangers import Stranger
 
 CAT = ViduRequest(model="viduq3-pro", prompt="a cat")
 BLOCKS: list[type[Block]] = [OctopusXCredentials, S3Destination, LocalDestination]
@@ -75,6 +77,35 @@ def test_a_base_url_is_an_address_alone(url: str) -> None:
 @pytest.mark.parametrize("url", ["https://octopusx.ai", "https://octopusx.ai/", "https://octopusx.ai/v1/"])
 def test_a_base_url_ends_before_the_version(url: str) -> None:
     assert OctopusXCredentials(api_key=secret("sk-x"), base_url=url).base_url == "https://octopusx.ai"
+
+
+async def test_limits_of_downloads_reach_the_client() -> None:
+    assert OctopusXCredentials(
+        api_key=secret("sk-x"), allowed_private_hosts=["", "Files.Test."]
+    ).allowed_private_hosts == [
+        "files.test"  # a form may send an empty text
+    ]
+    async with Stranger(http_answer("200 OK", b"", length=1_000_001)) as host:
+        url = f"http://127.0.0.1:{host.port}/v.mp4"
+        credentials = OctopusXCredentials(api_key=secret("sk-x"), allowed_private_hosts=["127.0.0.0/8"], max_video_mb=1)
+        for limits, words in (({}, "larger than 1 MB"), ({"allowed_private_hosts": []}, "not in the public internet")):
+            async with credentials.model_copy(update=limits).client() as client:
+                with pytest.raises(DownloadRefused, match=words):
+                    async with client.open_video(url):
+                        pass
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"allowed_private_hosts": ["http://files.test"]}, "'http://files.test' is no host"),
+        ({"max_video_mb": 0}, "max_video_mb"),
+        ({"download_timeout": 0}, "download_timeout"),
+    ],
+)
+def test_limits_that_can_not_be(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        OctopusXCredentials(api_key=secret("sk-x"), **fields)
 
 
 @pytest.mark.parametrize(

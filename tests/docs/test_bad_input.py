@@ -67,6 +67,9 @@ CASES: dict[str, Callable[[Desk, pytest.MonkeyPatch], Final | ViduRequest | Jime
     ),
     "nothing: the video takes too long": lambda desk, _: desk.run(fault=Fault("video_stuck"), deadline=1.0),
     "nothing: the file that arrives is broken": lambda desk, _: desk.run(fault=Fault("file_cut", times=None)),
+    "nothing: the link leads into your own network": lambda desk, _: desk.run(
+        fault=Fault("file_redirect_private", times=None)
+    ),
     "a folder that can't be written to, once it is submitted": lambda desk, _: desk.no_folder_for_the_file(),
     # Lists
     "a list with mistakes": lambda desk, _: desk.listed(

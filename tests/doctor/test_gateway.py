@@ -46,12 +46,14 @@ async def test_a_key_is_shown_by_its_last_four_characters_only(
 async def test_a_saved_key_is_named_and_the_one_in_the_environment_is_not_used(
     look: Look, surroundings: Sandbox
 ) -> None:
-    block = OctopusXCredentials(api_key=Secret(value=SecretStr(surroundings.key)), base_url=surroundings.url)
+    key = Secret(value=SecretStr(surroundings.key))
+    block = OctopusXCredentials(api_key=key, base_url=surroundings.url, allowed_private_hosts=["files.test"])
     await block.asave("default", overwrite=True)
     try:
         found = await look("credentials")
     finally:
         await OctopusXCredentials.adelete("default")
+    assert found.found.endswith("; videos may also come from files.test")
     assert "the block octopusx-credentials/default (OCTOPUSX_API_KEY is set too, and not used)" in found.found
 
 

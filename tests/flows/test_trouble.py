@@ -2,7 +2,7 @@
 
 import pytest
 
-from prefect_octopusx.api import DownloadError, RateLimited, SubmissionUncertain, VideoFailed
+from prefect_octopusx.api import DownloadError, DownloadRefused, RateLimited, SubmissionUncertain, VideoFailed
 from prefect_octopusx.sandbox import Fault, Sandbox
 from prefect_octopusx.storage import RecordState
 from tests.flows.main_job import Run, names, posts, seconds_that_play, stored
@@ -76,6 +76,16 @@ class TestTrouble:
             await run()
         assert [name.rpartition("/")[2] for name in names(destination) if not name.endswith("clips")] == ["hero.json"]
         sandbox.clear_faults()
+        assert (await run()).state is RecordState.COMPLETED
+        assert posts(sandbox) == 1
+
+    async def test_a_link_into_the_own_network_is_not_tried_again_and_leaves_the_record(
+        self, run: Run, sandbox: Sandbox, destination: Destination
+    ) -> None:
+        sandbox.add_fault(Fault("file_redirect_private", times=1))  # a retry would get the video
+        with pytest.raises(DownloadRefused, match=r"169\.254\.169\.254.*allowed_private_hosts.*within a day"):
+            await run()
+        assert [name.rpartition("/")[2] for name in names(destination) if not name.endswith("clips")] == ["hero.json"]
         assert (await run()).state is RecordState.COMPLETED
         assert posts(sandbox) == 1
 

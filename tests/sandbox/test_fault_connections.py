@@ -94,3 +94,10 @@ def test_redirected_downloads(instant: "Client", plain: httpx.Client, kind: str,
 
     assert ([step.status_code for step in reply.history], reply.url.host) == ([307], host)
     assert reply.content[4:8] == b"ftyp"
+
+
+def test_a_redirect_into_a_private_network(instant: "Client", plain: httpx.Client) -> None:
+    url = instant.video_url(instant.create_id())
+    instant.sandbox.add_fault(Fault("file_redirect_private"))
+    assert plain.get(url).headers["location"].startswith("http://169.254.169.254/")
+    assert plain.get(url).content[4:8] == b"ftyp"
