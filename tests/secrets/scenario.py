@@ -113,7 +113,7 @@ async def what_a_deployment_does(sandbox: Sandbox) -> None:
     async with get_client() as client:
         run = await client.create_flow_run_from_deployment(deployment, parameters=parameters | how)
         serving = asyncio.create_task(runner.start())
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(240):
             while not is_over(run := await client.read_flow_run(run.id)):
                 await asyncio.sleep(0.2)
         assert run.state is not None
