@@ -62,7 +62,7 @@ class OctopusXError(Exception):
         resend_safe: A create that ended with this error may be sent again by itself: it surely was not accepted.
         retryable: A query or a download that ended with this error may be tried again.
         status: The HTTP status, where there was an answer.
-        code: The API's error code, verbatim.
+        code: The API's error code.
         request_id: The gateway's request id (`X-Oneapi-Request-Id`), for its support.
         task_id: The video's task id, where one is known.
         retry_after: Seconds the server asked to wait.
@@ -84,8 +84,8 @@ class OctopusXError(Exception):
     ) -> None:
         super().__init__(redact(message))
         self.status = status
-        self.code = code
-        self.request_id = request_id
+        self.code = redact(code) if code else code  # whatever the other side says
+        self.request_id = redact(request_id) if request_id else request_id
         self.task_id = task_id
         self.retry_after = retry_after
 

@@ -1,7 +1,8 @@
 """Keeping secrets out of texts that people and machines keep.
 
 A signed URL is a credential, and an inline image is somebody's picture: neither belongs in a log, an error, an
-artifact or a record. The rule is simple enough to trust: the query of every URL goes, inline images go.
+artifact or a record. The rule is simple enough to trust: the query of every URL goes, inline images go, and so do keys
+where they can be told by their looks or by what stands before them.
 """
 
 import hashlib
@@ -9,21 +10,43 @@ import logging
 import re
 from urllib.parse import urlsplit, urlunsplit
 
-__all__ = ["hide_queries_in_httpx_logs", "redact", "redact_image", "redact_url"]
+__all__ = [
+    "hide_queries_in_httpx_logs",
+    "hide_secrets_in_logs",
+    "is_marked",
+    "mark_queries",
+    "redact",
+    "redact_image",
+    "redact_url",
+]
 
 # Each takes time in proportion to the text, whoever wrote it: none scans to the end from every start that it finds.
-_URL = re.compile(r"//(?:[^\s/?#\"'<>@]*@)?(?P<rest>[^\s?#\"'<>]*)(?:[?#][^\s\"'<>]*)?")
+_URL = re.compile(r"//(?P<user>[^\s/?#\"'<>@]*@)?(?P<rest>[^\s?#\"'<>]*)(?:[?#][^\s\"'<>]*)?")
+_GONE_QUERY, _GONE_USER = "?…", "…@"
 _ENCODED_URL = re.compile(r"(?i)\bhttps?%3a%2f%2f[^\s\"'<>]*")
 _DATA_URI = re.compile(r"(?P<head>data:[^\s,\"'<>]{0,100};base64,)[A-Za-z0-9+/=_-]{16,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]{200,}")
 _BEARER = re.compile(r"(?i)\b(bearer\s+|sk-)[\w.-]{6,}")
+# What S3 and boto3 say: a signature, the key's name and a session's token, in headers, XML, JSON or Python.
+_AWS = re.compile(
+    r"(?i)(?P<head>\bcredential=)[^\s/,'\"]{4,}"
+    r"|(?P<sign>\bsignature\W{1,6})[\w+/%-]{24,}=*"
+    r"|(?P<token>\bx-amz-security-token\W{1,6}(?:b['\"])?)[\w+/%-]{40,}=*"
+    r"|(?P<field>\b(?:AWSAccessKeyId|AccessKeyId|SecretAccessKey|SessionToken|Token(?:-\d)?)(?:>|\"\s?:\s?\"))[^<\"]{4,}"
+)
+_AWS_WORDS = ("credential=", "signature", "token", "accesskey")  # looked for before, since that is ten times as quick
+_AWS_KEY_ID = re.compile(r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b")
 
 
 def redact(text: str) -> str:
-    """Return `text` without URL queries and passwords, pictures in base64 and bearer tokens."""
+    """Return `text` without URL queries and passwords, pictures in base64, bearer tokens and what AWS signs with."""
     text = text.replace("\\/", "/")  # JSON in a text may be escaped so
     text = _URL.sub(_without_query, text)
     text = _ENCODED_URL.sub(lambda match: re.sub(r"(?i)%(3f|23).*", "%3F…", match[0]), text)
+    lower = text.lower()
+    if any(word in lower for word in _AWS_WORDS):
+        text = _AWS.sub(r"\g<head>\g<sign>\g<token>\g<field>…", text)
+    text = _AWS_KEY_ID.sub("…", text)
     text = _DATA_URI.sub(r"\g<head>…", text)
     text = _BASE64.sub(lambda match: f"{match[0][:12]}…, {len(match[0])} characters", text)
     return _BEARER.sub(r"\1…", text)
@@ -38,6 +61,21 @@ def redact_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def mark_queries(text: str) -> str:
+    """Return `text` with a mark in place of each URL's query, and of its user and password."""
+
+    def marked(match: re.Match[str]) -> str:
+        user, fragment = _GONE_USER if match["user"] else "", match[0][match.end("rest") - match.start() :]
+        return f"//{user}{match['rest']}{_GONE_QUERY if '?' in match[0] else fragment}"
+
+    return _URL.sub(marked, text)
+
+
+def is_marked(text: str) -> bool:
+    """Tell whether something is gone from a URL in `text`, so that it leads nowhere any more."""
+    return any(match["user"] == _GONE_USER or _GONE_QUERY in match[0] for match in _URL.finditer(text))
+
+
 def redact_image(image: str) -> str:
     """Return what a record may keep of an image reference: a URL without its query, a path, or a digest.
 
@@ -50,21 +88,44 @@ def redact_image(image: str) -> str:
 
 
 def hide_queries_in_httpx_logs() -> None:
-    """Make httpx log URLs without their queries: at INFO it logs each URL whole, and a result's URL is signed."""
-    logger = logging.getLogger("httpx")
-    if not any(isinstance(known, _HideQueries) for known in logger.filters):
-        logger.addFilter(_HideQueries())
+    """Make httpx and httpcore log no secret: at INFO the one logs each URL whole, and a result's URL is signed.
+
+    At DEBUG the other logs the headers of answers, among them the address that a redirect leads to.
+    """
+    # httpx imports httpcore late, and that its parts.
+    hide_secrets_in_logs("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 
 
-class _HideQueries(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                redact(str(arg)) if str(arg).startswith(("http://", "https://")) else arg for arg in record.args
-            )
+def hide_secrets_in_logs(*packages: str) -> None:
+    """Let `redact` see all that these packages log, at whatever level, before anybody else does.
+
+    Args:
+        packages: Their names; a logger's filter is not asked about what the loggers below it log, so each that there
+            is gets one.
+    """
+    for package in packages:
+        below = [name for name in list(logging.root.manager.loggerDict) if name.startswith(f"{package}.")]
+        for logger in map(logging.getLogger, [package, *below]):
+            if _redacted not in logger.filters:
+                logger.addFilter(_redacted)
+
+
+def _redacted(record: logging.LogRecord) -> bool:
+    try:
+        text = record.getMessage()
+    except (TypeError, ValueError):  # a mistake in the call, which logging itself will report
         return True
+    kept = redact(text)
+    if kept != text:
+        record.msg, record.args = kept, ()
+    if record.exc_info and not record.exc_text:
+        record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+    return True
 
 
 def _without_query(match: re.Match[str]) -> str:
-    hidden = "?…" if "?" in match.group(0) else ""
-    return f"//{match['rest']}{hidden}"
+    return f"//{match['rest']}{_hidden(match)}"
+
+
+def _hidden(match: re.Match[str]) -> str:
+    return _GONE_QUERY if "?" in match.group(0) else ""

@@ -172,7 +172,7 @@ def _error(task: JSONObject, status: str) -> tuple[str | None, str | None]:
         code = code or _text(level.get("err_code")) or None
     if code is None and status not in _PLAIN_FAILURES:
         code = status
-    return (redact(message) if message else None), code
+    return (redact(message) if message else None), (redact(code) if code else None)
 
 
 def _progress(task: JSONObject) -> float | None:

@@ -25,6 +25,7 @@ from prefect_octopusx.api.errors import (
     SubmissionUncertain,
     TaskNotFound,
 )
+from prefect_octopusx.api.redact import redact
 
 __all__ = ["Answer", "create_error", "error_code", "error_text", "query_error"]
 
@@ -186,7 +187,7 @@ def _read(answer: Answer) -> tuple[Mapping[str, Any] | None, str, str]:
     inner: Mapping[str, Any] = error if isinstance(error, Mapping) else body
     code = error_code(inner) or ("unsuccessful" if body.get("success") is False else "")
     said = error_text(error if isinstance(error, str) else inner) or f"HTTP {answer.status} without a reason"
-    return body, code, said[:_LONGEST_MESSAGE]
+    return body, code, redact(said)[:_LONGEST_MESSAGE]  # in this order: a part of a picture is not known for one
 
 
 def error_text(error: str | Mapping[str, Any]) -> str:

@@ -200,4 +200,4 @@ def _judged(error: Exception) -> tuple[Exit, str]:
     if isinstance(error, httpx.HTTPError):  # of OctopusX they are errors of this project
         return Exit.FAILED, redact(f"Prefect's API does not answer as it should ({type(error).__name__}: {error}). "
                                    "Is the server at PREFECT_API_URL up?")  # fmt: skip
-    return Exit.FAILED, redact(f"{type(error).__name__}: {str(error)[:1000]}\nMore: the same with --verbose")
+    return Exit.FAILED, f"{type(error).__name__}: {redact(str(error))[:1000]}\nMore: the same with --verbose"

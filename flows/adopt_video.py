@@ -7,6 +7,7 @@ from pydantic import Field
 
 from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Destination, resolve_destination
 from prefect_octopusx.flows.options import CanBeEmpty, OptionalRequest, Positive
+from prefect_octopusx.flows.parameters import forget_queries
 from prefect_octopusx.storage import RecordState, VideoRecord, check_name, failure
 from prefect_octopusx.tasks import adopt_task, query_video, save_video, wait_for_video
 from prefect_octopusx.tasks.runs import completed
@@ -51,6 +52,7 @@ async def adopt_video(
         ValueError: `task_id` is blank, or the name can't name a video.
         OctopusXError: The message says what happened, and how to go on.
     """
+    await forget_queries(logger=get_run_logger())
     name = check_name(name)
     task_id = task_id.strip()
     if not task_id:
@@ -58,6 +60,7 @@ async def adopt_video(
     destination = await resolve_destination(destination)
     await query_video(task_id, credentials=credentials)  # a wrong id must not get a record
     record = await adopt_task(task_id, name=name, destination=destination, request=request)
+    await forget_queries(logger=get_run_logger(), all_is_sent=True)
     if record.state is RecordState.FAILED:
         raise failure(record)
     if record.state is RecordState.COMPLETED:

@@ -27,6 +27,7 @@ from prefect_octopusx.flows.chunks import Chunks
 from prefect_octopusx.flows.lateness import too_late
 from prefect_octopusx.flows.leaving import departures, leave, refuse_lost_records, way_to_wait
 from prefect_octopusx.flows.options import BatchOptions
+from prefect_octopusx.flows.parameters import forget_queries
 from prefect_octopusx.flows.patience import comes_back_later
 from prefect_octopusx.flows.same_list import SameList, compare_list, tell_of_dropped
 from prefect_octopusx.storage import DestinationError, DestinationUnavailable, RecordState, Step, VideoRecord
@@ -62,6 +63,7 @@ async def run_batch(
         OctopusXError: The destination or the key can't be used.
     """
     logger = get_run_logger()
+    await forget_queries(logger=logger)
     if not items:
         logger.info("%s: there is nothing to do", name)
         return BatchResult(name=name, results=())
@@ -91,7 +93,9 @@ async def run_batch(
             await leave(result.delay, result.why, logger=logger, labels=same.labels)
             await asyncio.sleep(result.delay)  # it could not leave
             result = await run.make(await run.plan(items, again=True), leaves=True)
-    return judged(result, options)
+    judged(result, options)
+    await forget_queries(logger=logger, all_is_sent=True)
+    return result
 
 
 class Away(NamedTuple):

@@ -14,6 +14,7 @@ from prefect_octopusx.flows.leaving import way_to_wait
 from prefect_octopusx.flows.looking import in_the_making, leave_until_ready
 from prefect_octopusx.flows.naming import default_name
 from prefect_octopusx.flows.options import CanBeEmpty, Lease, Positive, Request, Wait
+from prefect_octopusx.flows.parameters import forget_queries
 from prefect_octopusx.flows.patience import comes_back_later
 from prefect_octopusx.storage import LEASE, OnUncertain, RecordState, VideoRecord, check_name
 from prefect_octopusx.tasks import create_video, save_video, wait_for_video
@@ -78,6 +79,7 @@ async def generate_video(
         SubmissionUncertain: Nobody knows whether the create was accepted; the run ends in a state named `Uncertain`.
         OctopusXError: The message says what happened, to which task, and how to go on.
     """
+    await forget_queries(logger=get_run_logger())
     destination = await resolve_destination(destination)
     if deployment.id and isinstance(destination, LocalDestination) and not came_back():
         _warn_of_a_folder_that_may_vanish(destination.folder)
@@ -103,6 +105,7 @@ async def generate_video(
                 raise  # Prefect retries a flow only where its code raises
             # A failed state with a name of its own, to be seen and to be told apart by automations; it raises as usual.
             return await exception_to_failed_state(error, name="Uncertain")  # type: ignore[return-value]
+        await forget_queries(logger=get_run_logger(), all_is_sent=True)
         if record.state is RecordState.COMPLETED:
             get_run_logger().info("%s: already stored at %s; nothing to do", name, record.uri)
             await report_found(destination, record, logger=get_run_logger())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
+from prefect_octopusx.api.redact import hide_secrets_in_logs
 from prefect_octopusx.storage.links import check_public_base_url
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ MIB = 1024 * 1024
 LONGEST_PRESIGNED = 168
 """Hours; S3's own limit."""
 _SMALLEST_PART = 5 * MIB  # S3's own limit for every part but the last
+_PACKAGES = ("boto3", "botocore", "s3transfer", "urllib3")
+"""At DEBUG these log what they sign, what with, and whole answers, also of who gives out credentials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +136,7 @@ def open_client(options: S3Options) -> "S3Client":
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
+    hide_secrets_in_logs(*_PACKAGES)  # before credentials are asked for
     config = Config(
         connect_timeout=10,
         read_timeout=60,

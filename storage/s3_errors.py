@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from prefect_octopusx.api.redact import redact_url
+from prefect_octopusx.api.redact import redact, redact_url
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable
 from prefect_octopusx.storage.s3_client import S3Options
 
@@ -90,7 +90,8 @@ def status_of(error: "ClientError") -> int:
 def _from_answer(place: str, options: S3Options, error: "ClientError") -> DestinationError:
     answer = error.response.get("Error", {})
     # Both are None where the answer was not S3's XML but, say, a proxy's page.
-    code, said, status = answer.get("Code") or "", (answer.get("Message") or "")[:300], status_of(error)
+    code, status = answer.get("Code") or "", status_of(error)
+    said = redact(answer.get("Message") or "")[:300]  # in this order: a part of a token is not known for one
     kind: type[DestinationError] = DestinationError
     if code in _BY_CODE:
         reason, way_on = _BY_CODE[code]

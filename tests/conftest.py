@@ -73,17 +73,23 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def prefect_api() -> Iterator[str]:
-    """Run a real Prefect server with a database of its own, for the whole session; gives its API's address."""
+def prefect_database() -> Iterator[str | None]:
+    """Run the database of Prefect's server; gives its address, None where it is an SQLite file in the server's home."""
     with postgres() as database:
-        server = PrefectServer(Path(_HOME.name), _PREFECT_PORT, database)
-        try:
-            server.start()
-            yield server.url
-            APILogHandler().flush()  # what is still on its way would complain of the server's end
-            EventsWorker.drain_all()
-        finally:
-            server.stop()
+        yield database
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_database: str | None) -> Iterator[str]:
+    """Run a real Prefect server with a database of its own, for the whole session; gives its API's address."""
+    server = PrefectServer(Path(_HOME.name), _PREFECT_PORT, prefect_database)
+    try:
+        server.start()
+        yield server.url
+        APILogHandler().flush()  # what is still on its way would complain of the server's end
+        EventsWorker.drain_all()
+    finally:
+        server.stop()
 
 
 @pytest.fixture

@@ -60,6 +60,10 @@ class Group:
             found += [child for child, parent in parents.items() if parent == pid]
         return found[1:]
 
+    def wait(self, seconds: float) -> int:
+        """Wait until it ends by itself; return its exit code."""
+        return self._process.wait(timeout=seconds)
+
     def end(self) -> None:
         """Ask it to end, and see to it."""
         self._signal(signal.SIGTERM)

@@ -104,8 +104,11 @@ class RequestBase(BaseModel):
 
         Raises:
             OSError: A local picture is gone or cannot be read.
-            ValueError: A local picture has changed into something that cannot be sent.
+            ValueError: A local picture has changed into something that cannot be sent, or a URL's query was not kept.
         """
+        for name, value in self:
+            if name != "prompt" and pictures.is_cut(value):
+                raise ValueError(f"`{name}`: {pictures.QUERY_GIVEN}")
         return self._sent(lambda image: pictures.encoded(image, self.picture_limits))
 
     def recorded(self) -> dict[str, Any]:

@@ -20,12 +20,13 @@ from urllib.parse import unquote, urlsplit
 
 import imagesize
 
-from prefect_octopusx.api.redact import redact_image
+from prefect_octopusx.api.redact import is_marked, redact_image
 from prefect_octopusx.api.requests.messages import lower_scheme, rule, shown
 
 __all__ = [
     "MB",
     "PLACEHOLDER_GIVEN",
+    "QUERY_GIVEN",
     "STATED",
     "UNCHECKED",
     "UNSTATED",
@@ -36,6 +37,7 @@ __all__ = [
     "encoded_length",
     "has_placeholder",
     "inspected",
+    "is_cut",
     "is_inline",
     "is_url",
     "kept",
@@ -46,6 +48,7 @@ __all__ = [
 
 MB = 1_000_000  # the smaller reading of "MB", to be on the safe side of every limit
 PLACEHOLDER_GIVEN = "this picture was given inline and is not kept with a run; give a URL or a path"
+QUERY_GIVEN = "this URL was given with a query, which is not kept with a run once it is sent; give it anew"
 
 _STATED_KINDS = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff", "image/webp": b"RIFF"}
 _MAGIC = {**_STATED_KINDS, "image/gif": b"GIF8"}
@@ -220,6 +223,15 @@ def has_placeholder(value: object) -> bool:
     if isinstance(value, list | tuple):
         return any(map(has_placeholder, value))
     return isinstance(value, str) and _PLACEHOLDER.match(value) is not None
+
+
+def is_cut(value: object) -> bool:
+    """Tell whether a URL in `value` has lost its query, so that it leads nowhere any more."""
+    if isinstance(value, dict):
+        return any(map(is_cut, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(is_cut, value))
+    return isinstance(value, str) and is_marked(value)
 
 
 def _refuse_what_is_no_path(image: str) -> None:

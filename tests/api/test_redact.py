@@ -1,11 +1,12 @@
 """Nothing that opens a door, and nobody's picture, gets into a text that is kept."""
 
+import logging
 import subprocess
 import sys
 
 import pytest
 
-from prefect_octopusx.api.redact import redact
+from prefect_octopusx.api.redact import hide_secrets_in_logs, is_marked, mark_queries, redact
 
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAA" * 5
 
@@ -26,6 +27,22 @@ PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAA" * 5
         (f"bad image {PICTURE}.", "bad image iVBORw0KGgoA…, 240 characters."),
         ("Authorization: Bearer SECRET-123456", "Authorization: Bearer …"),
         ("Incorrect API key provided: sk-SECRET", "Incorrect API key provided: sk-…"),
+        (
+            "Credential=SECRET/20260101/eu/s3/aws4_request, Signature=" + "0f" * 32,
+            "Credential=…/20260101/eu/s3/aws4_request, Signature=…",
+        ),
+        ("Signature:\n" + "0f" * 32, "Signature:\n…"),
+        (
+            f"x-amz-security-token:{PICTURE}\n\nhost;x-amz-security-token\n",
+            "x-amz-security-token:…\n\nhost;x-amz-security-token\n",
+        ),
+        (f"'X-Amz-Security-Token': b'{PICTURE[:99]}', 'X-Amz-Date'", "'X-Amz-Security-Token': b'…', 'X-Amz-Date'"),
+        (
+            "<AWSAccessKeyId>SECRET</AWSAccessKeyId><Token-0>SECRET</Token-0>",
+            "<AWSAccessKeyId>…</AWSAccessKeyId><Token-0>…</Token-0>",
+        ),
+        ('{"SecretAccessKey": "SECRET", "Token" : "SECRET"}', '{"SecretAccessKey": "…", "Token" : "…"}'),
+        ("the key AKIAIOSFODNN7EXAMPLE is unknown", "the key … is unknown"),
     ],
 )
 def test_what_is_hidden(text: str, kept: str) -> None:
@@ -38,6 +55,7 @@ def test_what_is_hidden(text: str, kept: str) -> None:
         "POST /v1/video/create: 12 of 30 s. Try again?",
         "task 8c8a0c99-a7cb-4fcc-b8be-794f45bb8471, sha256 " + "0f" * 32,
         "s3://bucket/clips/hero.mp4 is gone // put it back",
+        "SignatureDoesNotMatch: The signature: calculated by us",
     ],
 )
 def test_what_is_not(text: str) -> None:
@@ -46,8 +64,46 @@ def test_what_is_not(text: str) -> None:
 
 def test_no_text_is_so_made_that_it_takes_for_ever() -> None:
     """A gateway's answer has up to 8 MB; where each start scanned to the end, one took hours."""
-    texts = ["a.", "a.b://", "https%3a%2f%2f", "data:", "//", "//a@", "A", "bearer ", "sk-"]
+    texts = ["a.", "a.b://", "https%3a%2f%2f", "data:", "//", "//a@", "A", "bearer ", "sk-", "signature=", "<token>",
+             "x-amz-security-token:", "x-amz-security-token:b'a", "credential=", "AKIA"]  # fmt: skip
     code = (
-        f"from prefect_octopusx.api.redact import redact\nfor text in {texts}: redact(text * (4_000_000 // len(text)))"
+        "from prefect_octopusx.api.redact import is_marked, mark_queries, redact\n"
+        f"for text in {texts}:\n"
+        "    long = text * (1_000_000 // len(text))\n"
+        "    redact(long), mark_queries(long), is_marked(long)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_what_libraries_log_is_redacted_with_its_arguments_and_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("somebody.else")
+    hide_secrets_in_logs("somebody")
+    hide_secrets_in_logs("somebody")
+    with caplog.at_level("DEBUG"):
+        logger.debug("GET %s : 100 %%", "https://b/a.png?sig=SECRET")
+        logger.debug("no argument, 100 %")
+        logger.debug("broken", exc_info=ValueError("Bearer SECRET-123456"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "GET https://b/a.png?… : 100 %",
+        "no argument, 100 %",
+        "broken",
+    ]
+    assert "ValueError: Bearer …" in caplog.text
+    assert "SECRET" not in caplog.text
+    assert len(logger.filters) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("https://b/a.png?sig=SECRET", "https://b/a.png?…"),
+        ("https://me:SECRET@b/a.png#top", "https://…@b/a.png#top"),
+        ('{"u": "https://b/a?sig=SECRET"}', '{"u": "https://b/a?…"}'),
+        ("https://b/a.png", "https://b/a.png"),
+        ("so?… // what?", "so?… // what?"),
+    ],
+)
+def test_a_url_is_marked_where_something_is_gone(text: str, marked: str) -> None:
+    assert mark_queries(text) == mark_queries(marked) == marked
+    assert is_marked(marked) == (text != marked)
+    assert not is_marked(text)

@@ -75,6 +75,14 @@ class TestNothingSecretIsKept:
         with pytest.raises(ValidationError, match="`more`: this picture was given inline"):
             CustomRequest.model_validate(extra.model_dump())
 
+    def test_a_url_whose_query_is_gone_finds_its_record_but_is_not_sent(self) -> None:
+        whole = vidu("https://h/a.png?s=SECRET", meta_data='{"u": "https://me:SECRET@h/b"}')
+        kept = vidu("https://h/a.png?…", meta_data='{"u": "https://…@h/b"}')
+        assert kept.digest == whole.digest
+        with pytest.raises(ValueError, match="`images`: this URL was given with a query, which is not kept"):
+            kept.body()
+        assert vidu("https://h/a.png", prompt="what's at https://h/?…").body()["prompt"] == "what's at https://h/?…"
+
     def test_error_messages(self) -> None:
         with pytest.raises(ValidationError) as caught:
             vidu(uri(png()), uri(png()), uri(png()), wm_url=[self.SIGNED], seed=self.SIGNED, image=uri(png(size=99)))
