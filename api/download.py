@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.request import getproxies
 
 import httpx
 
 from prefect_octopusx.api.errors import DownloadError
 from prefect_octopusx.api.redact import hide_queries_in_httpx_logs, redact_url
+from prefect_octopusx.api.streams import StreamTransport
 from prefect_octopusx.api.transport import Origin, origin, reason
 
 __all__ = ["VideoStream", "open_video"]
@@ -50,7 +52,9 @@ async def open_video(url: str, *, gateway: str, authorization: str) -> AsyncIter
     gateway_origin = origin(gateway)
     # The video is stored as it is: no content coding in between, so that the length can be checked.
     headers = {"Accept-Encoding": "identity", "User-Agent": "prefect-octopusx"}
-    async with httpx.AsyncClient(timeout=_TIMEOUT, headers=headers) as client:
+    # With a transport given, httpx asks for no proxy.
+    transport = None if getproxies().keys() - {"no"} else StreamTransport(httpx.create_ssl_context())
+    async with httpx.AsyncClient(transport=transport, timeout=_TIMEOUT, headers=headers) as client:
         try:
             response = await _get(client, httpx.URL(url), gateway_origin, authorization)
             try:
@@ -95,10 +99,25 @@ def _stream(response: httpx.Response) -> VideoStream:
 
 async def _chunks(response: httpx.Response, where: str) -> AsyncIterator[bytes]:
     try:
-        async for chunk in response.aiter_bytes(_CHUNK):
+        async for chunk in _gathered(response):
             yield chunk
     except httpx.HTTPError as error:
         raise DownloadError(f"The download of {where} broke off ({reason(error)})") from None
+
+
+async def _gathered(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the body in pieces of about `_CHUNK`. httpx would do that too, at the price of all else that it does."""
+    gathered: list[bytes] = []
+    size = 0
+    async for piece in response.aiter_bytes():
+        gathered.append(piece)
+        size += len(piece)
+        if size >= _CHUNK:
+            yield b"".join(gathered)
+            gathered.clear()
+            size = 0
+    if gathered:
+        yield b"".join(gathered)
 
 
 def _shown(url: httpx.URL) -> str:
