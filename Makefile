@@ -52,13 +52,17 @@ chromium:
 soak: $(READY)
 	SOAK_NAMES=300 SOAK_EXAMPLES=1000 $(CLEAN) $(BIN)/python -m pytest tests/soak tests/storage/test_model.py
 
-# What a thousand videos in one process take, and five thousand that wait; then what waiting without a process takes, and a
-# batch on one worker and on two. About 40 minutes; the last half on Linux only.
-bench: $(READY) postgres redis
+# What a thousand videos in one process take, and five thousand that wait; then what waiting without a process takes, a
+# batch on one worker and on two, and one video's way to the bucket beside other tools, whose environment is their own.
+# About 55 minutes; the last half on Linux only.
+bench: $(READY) $(VENV)/.bench-ready postgres redis swift
 	$(CLEAN) $(BIN)/python -m benchmarks.scale --videos 1000
 	$(CLEAN) $(BIN)/python -m benchmarks.scale --videos 5000 --waiting
 	$(CLEAN) $(BIN)/python -m benchmarks.waiting --videos 100
 	$(CLEAN) $(BIN)/python -m benchmarks.fan_out
+	$(CLEAN) $(BIN)/python -m benchmarks.transfer --sizes 16 512
+	$(CLEAN) $(BIN)/python -m benchmarks.transfer --sizes 16 512 --rate 50 --latency 30
+	$(CLEAN) $(BIN)/python -m benchmarks.transfer --sizes 16 --swift
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -99,6 +103,11 @@ $(READY): pyproject.toml constraints.txt
 $(VENV)/.swift-ready: tests/swift-constraints.txt | $(READY)
 	$(PYTHON) -m venv $(VENV)/swift
 	$(VENV)/swift/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -c tests/swift-constraints.txt swift
+	@touch $@
+
+$(VENV)/.bench-ready: benchmarks/requirements.txt | $(READY)
+	$(PYTHON) -m venv $(VENV)/bench
+	$(VENV)/bench/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
 
 clean:

@@ -160,7 +160,7 @@ def _stream(response: httpx.Response, limits: DownloadLimits) -> VideoStream:
 
 
 async def _chunks(response: httpx.Response, where: str, limits: DownloadLimits) -> AsyncIterator[bytes]:
-    arriving = response.aiter_bytes(_CHUNK)
+    arriving = _gathered(response)
     clock = asyncio.get_running_loop().time
     size, waited = 0, 0.0
     while True:
@@ -179,6 +179,21 @@ async def _chunks(response: httpx.Response, where: str, limits: DownloadLimits) 
         size += len(chunk)
         limits.check_size(size, where)
         yield chunk
+
+
+async def _gathered(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the body in pieces of about `_CHUNK`. httpx would do that too, at the price of all else that it does."""
+    gathered: list[bytes] = []
+    size = 0
+    async for piece in response.aiter_bytes():
+        gathered.append(piece)
+        size += len(piece)
+        if size >= _CHUNK:
+            yield b"".join(gathered)
+            gathered.clear()
+            size = 0
+    if gathered:
+        yield b"".join(gathered)
 
 
 def _too_slow(where: str, size: int, limits: DownloadLimits, *, stalled: bool) -> DownloadError:

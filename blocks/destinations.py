@@ -142,7 +142,7 @@ class S3Destination(SavedBlock):
         default=True,
         description="Whether the store honours conditional writes; turn it off only where it can't, see the docs.",
     )
-    concurrency: int = Field(default=4, ge=1, le=16, description="Parts of 8 MiB of one video on their way at once.")
+    concurrency: int = Field(default=4, ge=1, le=16, description="Parts of 5 MiB of one video on their way at once.")
     public_base_url: str | None = _public_base_url("what lies under the prefix, such as a CDN's")
     presigned_link_hours: int | None = Field(
         default=None,

@@ -72,7 +72,7 @@ class S3Options:
     addressing_style: Literal["path", "virtual"] | None = None
     conditional_writes: bool = True
     concurrency: int = 4
-    part_size: int = 8 * MIB
+    part_size: int = 5 * MIB
     public_base_url: str | None = None
     presigned_link_hours: int | None = None
     poster: bool = True
@@ -110,7 +110,7 @@ class S3Options:
             **{argument: value for argument, value in given.items() if value},
         }
 
-    def checksum(self, data: bytes) -> dict[str, str]:
+    def checksum(self, data: bytes | memoryview) -> dict[str, str]:
         """Return the argument that lets the server check `data`.
 
         It is computed here, not by boto3: boto3 sends its own as a trailer over https, which many servers refuse.

@@ -40,7 +40,7 @@ class S3Upload:
         self._client = client
         self._options = options
         self._key = key
-        self._buffer = bytearray()
+        self._gathering = io.BytesIO()  # becomes the body of a request as it is: the bytes are copied once
         self._begun = 0  # parts that were given to a thread
         self._sent: list[CompletedPartTypeDef] = []
         self._flying: set[asyncio.Future[CompletedPartTypeDef]] = set()
@@ -53,10 +53,15 @@ class S3Upload:
         Raises:
             DestinationError: A part was not accepted. Nothing more can be written.
         """
-        self._buffer += data
-        # Not `>=`: what fits into one part is put whole, and only a byte more tells that it does not.
-        while len(self._buffer) > (size := part_size_at(self._begun + 1, self._options.part_size)):
-            await self._send(size)
+        left = memoryview(data)
+        while left:
+            room = part_size_at(self._begun + 1, self._options.part_size) - self._gathering.tell()
+            # Only now, not when it was full: what fits into one part is put whole, and only a byte more tells.
+            if not room:
+                await self._send()
+                continue
+            self._gathering.write(left[:room])
+            left = left[room:]
 
     async def commit(self) -> None:
         """Make the object appear.
@@ -67,8 +72,7 @@ class S3Upload:
         if not self._begun:
             await to_the_end(in_thread(self._put_whole))
             return
-        if self._buffer:
-            await self._send(len(self._buffer))
+        await self._send()
         while self._flying:
             await self._land()
         await to_the_end(in_thread(self._complete))
@@ -82,13 +86,12 @@ class S3Upload:
         if self._upload_id is not None and not self._completed:
             await in_thread(self._abort)
 
-    async def _send(self, size: int) -> None:
+    async def _send(self) -> None:
         if self._upload_id is None:
             await to_the_end(in_thread(self._begin))
         while len(self._flying) >= self._options.concurrency:
             await self._land()
-        part = bytes(memoryview(self._buffer)[:size])
-        del self._buffer[:size]
+        part, self._gathering = self._gathering, io.BytesIO()
         self._begun += 1
         self._flying.add(in_thread(self._put_part, self._begun, part))
 
@@ -102,10 +105,9 @@ class S3Upload:
     # Each of the following runs in a thread and keeps what it learns itself: the task may be cancelled meanwhile.
 
     def _put_whole(self) -> None:
-        body = bytes(self._buffer)
+        body = self._body(self._gathering)
         with explaining(self._options, "PutObject", self._key):
-            arguments = {**self._target(), **self._options.video(), **self._options.checksum(body)}
-            self._client.put_object(Body=io.BytesIO(body), **arguments)
+            self._client.put_object(**body, **self._target(), **self._options.video())
 
     def _begin(self) -> None:
         with explaining(self._options, "CreateMultipartUpload", self._key):
@@ -114,13 +116,12 @@ class S3Upload:
                 arguments["ChecksumAlgorithm"] = self._options.checksum_algorithm
             self._upload_id = self._client.create_multipart_upload(**arguments)["UploadId"]
 
-    def _put_part(self, number: int, part: bytes) -> "CompletedPartTypeDef":
-        checksum = self._options.checksum(part)
+    def _put_part(self, number: int, part: io.BytesIO) -> "CompletedPartTypeDef":
+        body = self._body(part)
         with explaining(self._options, f"UploadPart {number}", self._key):
-            # A file, because boto3 joins bytes with the head of the request, which takes the memory twice.
-            arguments = {**self._upload(), **checksum, "PartNumber": number}
-            reply = self._client.upload_part(Body=io.BytesIO(part), **arguments)
-        return cast("CompletedPartTypeDef", {"PartNumber": number, "ETag": reply["ETag"], **checksum})
+            reply = self._client.upload_part(**body, **self._upload(), PartNumber=number)
+        del body["Body"]
+        return cast("CompletedPartTypeDef", {"PartNumber": number, "ETag": reply["ETag"], **body})
 
     def _complete(self) -> None:
         parts = sorted(self._sent, key=lambda part: part.get("PartNumber", 0))
@@ -143,6 +144,13 @@ class S3Upload:
                 error,
                 self._upload_id,
             )
+
+    def _body(self, gathered: io.BytesIO) -> dict[str, Any]:
+        """Return the arguments with what was gathered. As a file, because boto3 joins bytes with the request's head."""
+        with gathered.getbuffer() as data:
+            checksum = self._options.checksum(data)
+        gathered.seek(0)
+        return {"Body": gathered, **checksum}
 
     def _target(self) -> dict[str, Any]:
         return {"Bucket": self._options.bucket, "Key": self._key}
