@@ -51,6 +51,9 @@ __all__ = [
 ]
 
 
+_LONGEST_DETAIL = 200  # characters
+
+
 class OctopusXError(Exception):
     """Base of everything this package raises on purpose.
 
@@ -60,7 +63,7 @@ class OctopusXError(Exception):
         resend_safe: A create that ended with this error may be sent again by itself: it surely was not accepted.
         retryable: A query or a download that ended with this error may be tried again.
         status: The HTTP status, where there was an answer.
-        code: The API's error code, verbatim.
+        code: The API's error code.
         request_id: The gateway's request id (`X-Oneapi-Request-Id`), for its support.
         task_id: The video's task id, where one is known.
         retry_after: Seconds the server asked to wait.
@@ -82,8 +85,8 @@ class OctopusXError(Exception):
     ) -> None:
         super().__init__(redact(message))
         self.status = status
-        self.code = code
-        self.request_id = request_id
+        self.code = _short(code)
+        self.request_id = _short(request_id)
         self.task_id = task_id
         self.retry_after = retry_after
 
@@ -95,6 +98,11 @@ class OctopusXError(Exception):
         ]
         message = str(self.args[0]) if self.args else ""
         return f"{message} [{', '.join(details)}]" if details else message
+
+
+def _short(told: str | None) -> str | None:
+    """Return what a gateway calls a code or an id, which may be anything."""
+    return told and redact(told, most=_LONGEST_DETAIL)
 
 
 class CredentialsMissing(OctopusXError):

@@ -92,7 +92,7 @@ def seen(path: str) -> str:
     return "/".join(part.translate(dict.fromkeys(map(ord, ignored))).rstrip(". ") for part in path.split("/"))
 
 
-@fuzz(400, cheap=100)
+@fuzz(250, cheap=100)
 @given(names)
 @example("日本/第1話")
 def test_no_path_leaves_its_folder_and_none_is_too_long(name: str) -> None:
@@ -112,7 +112,7 @@ def test_no_path_leaves_its_folder_and_none_is_too_long(name: str) -> None:
     assert len(BUCKET.options.key(f".pending/{name}", f".{CLAIM}").encode()) <= 1024
 
 
-@fuzz(400, cheap=100)
+@fuzz(250, cheap=100)
 @given(pairs())
 @example(("dog", "dog.jpg/one"))
 @example(("dog", "dog-results.jsonl/one"))
