@@ -43,21 +43,13 @@ WORDS = st.sampled_from(
             "SUCCESS",
             "failed",
             "cancelled",
-            "video_upsampling",
-            "ok",
-        ),
-        *(
-            "ok",
             "success",
+            "ok",
             "true",
-            "error",
-            "do_request_failed",
-            "fail_to_fetch_task",
-            "task_not_exist",
-            "model_not_found",
         ),
-        *("insufficient_user_quota", "build_request_failed", "invalid_request", "50411", "10000", "new_api_error"),
-        *("invalid_request_error", "2026-01-01T00:00:00Z", "1764549000123", "50%"),
+        *("error", "do_request_failed", "fail_to_fetch_task", "task_not_exist", "model_not_found", "invalid_request"),
+        *("insufficient_user_quota", "build_request_failed", "50411", "10000", "new_api_error", "1764549000123", "50%"),
+        *("invalid_request_error", "2026-01-01T00:00:00Z", "video_upsampling"),
     ]
 )
 SPOKEN = st.sampled_from(
