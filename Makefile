@@ -48,9 +48,10 @@ chromium:
 		|| { [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y --no-install-recommends chromium; } \
 		|| echo "Without Chromium: no tests of the UI."
 
-# Much longer than the tests do: 300 videos by workers that are killed, and random lives of videos, new ones each time.
+# Much longer than the tests do: 300 videos by workers that are killed, and random lives of videos, new ones each time;
+# then hostile replies, names, manifests, films and texts, some 20,000 to 100,000 of each.
 soak: $(READY)
-	SOAK_NAMES=300 SOAK_EXAMPLES=1000 $(CLEAN) $(BIN)/python -m pytest tests/soak tests/storage/test_model.py
+	SOAK_NAMES=300 SOAK_EXAMPLES=1000 $(CLEAN) $(BIN)/python -m pytest --timeout 0 tests/soak tests/storage/test_model.py tests/*/test_fuzz_*.py
 
 # What a thousand videos in one process take, and five thousand that wait; then what waiting without a process takes, a
 # batch on one worker and on two, and one video's way to the bucket beside other tools, whose environment is their own.

@@ -94,7 +94,8 @@ class OctopusXClient:
                 "api_key: it is empty, or has characters that no key has (check for a copying mistake)"
             )
         headers = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": "prefect-octopusx"}
-        self._key = key.encode()
+        # As it is, and as JSON or a URL write it.
+        self._keys = {form.encode() for form in (key, key.replace("/", "\\/"), quote(key, safe=""))}
         hide_queries_in_httpx_logs()
         tls = httpx.create_ssl_context()  # made once, because it costs some time
         # Creates get a connection of their own each: an idle one may be closed by the server just as we write to it,
@@ -275,14 +276,20 @@ class OctopusXClient:
         return Answer(
             status=response.status_code,
             content=self._without_key(content),
-            request_id=response.headers.get("X-Oneapi-Request-Id"),
+            request_id=self._text(response.headers.get("X-Oneapi-Request-Id")),
             retry_after=_seconds(response.headers.get("Retry-After")),
             location=str(call.url.join(location)) if location else None,
         )
 
     def _without_key(self, content: bytes) -> bytes:
         """Return an answer without our key, which a proxy's error page may repeat."""
-        return content.replace(self._key, "…".encode()) if len(self._key) >= _SHORTEST_SECRET else content
+        for key in self._keys:
+            content = content.replace(key, "…".encode()) if len(key) >= _SHORTEST_SECRET else content
+        return content
+
+    def _text(self, header: str | None) -> str | None:
+        """Return a header's value without our key."""
+        return header and self._without_key(header.encode(errors="replace")).decode()
 
 
 async def _read(response: httpx.Response) -> bytes:

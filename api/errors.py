@@ -53,6 +53,9 @@ __all__ = [
 ]
 
 
+_LONGEST_DETAIL = 200  # characters
+
+
 class OctopusXError(Exception):
     """Base of everything this package raises on purpose.
 
@@ -84,8 +87,8 @@ class OctopusXError(Exception):
     ) -> None:
         super().__init__(redact(message))
         self.status = status
-        self.code = redact(code) if code else code  # whatever the other side says
-        self.request_id = redact(request_id) if request_id else request_id
+        self.code = _short(code)
+        self.request_id = _short(request_id)
         self.task_id = task_id
         self.retry_after = retry_after
 
@@ -97,6 +100,11 @@ class OctopusXError(Exception):
         ]
         message = str(self.args[0]) if self.args else ""
         return f"{message} [{', '.join(details)}]" if details else message
+
+
+def _short(told: str | None) -> str | None:
+    """Return what a gateway calls a code or an id, which may be anything."""
+    return told and redact(told, most=_LONGEST_DETAIL)
 
 
 class CredentialsMissing(OctopusXError):

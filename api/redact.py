@@ -20,13 +20,42 @@ __all__ = [
     "redact_url",
 ]
 
+_LOOKED_AT = 100_000  # characters of a text that is cut
+
 # Each takes time in proportion to the text, whoever wrote it: none scans to the end from every start that it finds.
-_URL = re.compile(r"//(?P<user>[^\s/?#\"'<>@]*@)?(?P<rest>[^\s?#\"'<>]*)(?:[?#][^\s\"'<>]*)?")
+_SLASH = re.compile(r"(?i)\\+(?:/|u002f)|&(?:#x2f|#47|sol);")  # as JSON, in JSON again, and HTML write it
 _GONE_QUERY, _GONE_USER = "?…", "…@"
-_ENCODED_URL = re.compile(r"(?i)\bhttps?%3a%2f%2f[^\s\"'<>]*")
-_DATA_URI = re.compile(r"(?P<head>data:[^\s,\"'<>]{0,100};base64,)[A-Za-z0-9+/=_-]{16,}")
+_URL = re.compile(r"//(?P<user>[^\s/?#\"'<>]*@)?(?P<rest>[^\s?#\"'<>]*)(?:[?#][^\s\"'<>]*)?")
+_ENCODED_URL = re.compile(r"(?i)%(?:25)*2f%(?:25)*2f(?P<rest>[^\s\"'<>]*)")
+_ENCODED_USER = re.compile(r"(?i)\A(?:(?!%(?:25)*(?:2f|3f|23))[^/?#])*(?:@|%(?:25)*40)")
+_ENCODED_QUERY = re.compile(r"(?i)%(?:25)*(?:3f|23).*")
+_IS = r"(?:[:=]|%(?:25)*3[ad]|\\+u003d|&#(?:61|x3d);)"
+_QUOTES = r"(?:\\*[\"']|&quot;|&#(?:34|39|x27);|%(?:25)*2[27])*+"
+_BLANK = r"(?:\s|\+|%(?:25)*20)"
+# The start of a word, also after an escape.
+_START = r"(?:(?<![a-z])|(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4})|(?<=%[0-9a-f]{2})|(?<=%25[0-9a-f]{2}))"
+# What signs a URL, where the URL around it is not whole or has a quote inside.
+_SIGNATURE = re.compile(
+    rf"(?i){_START}(?P<name>(?:x-(?:amz|goog|tos|oss|cos|obs|bce)-[a-z-]{{1,40}}|(?:q-|x-)?sign(?:ature)?|sig|auth_key"
+    rf"|access_?token|security[-_]token|token|api[-_]?key){_IS})[^\s&\"'<>\\…]+"
+)
+_BREAK = r"(?:\\+[rn]|\\+u000[ad]|&#(?:10|13|xa|xd);|[\r\n])++[ \t]*+"
+_INLINE = r"(?P<head>data(?::|%(?:25)*3a)"
+_DATA_URI = re.compile(
+    rf"(?i){_INLINE}[^\s,\"'<>]{{0,100}}?(?:;|%(?:25)*3b)base64(?:,|%(?:25)*2c))(?:{_BREAK})?"
+    rf"[a-z0-9+/=_%-]++(?:{_BREAK}[a-z0-9+/=_%-]++|[ ][a-z0-9+/=_%-]{{16,}}+)*+"
+)
+_DATA_URI_OF_TEXT = re.compile(
+    rf"(?i){_INLINE}[a-z]{{1,20}}+(?:/|%(?:25)*2f)[^\s,\"'<>]{{1,100}}?(?:,|%(?:25)*2c))[^\s\"'<>,;…)]++"
+)
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]{200,}")
-_BEARER = re.compile(r"(?i)\b(bearer\s+|sk-)[\w.-]{6,}")
+_BASE64_LINES = re.compile(rf"(?<![A-Za-z0-9+/=_-])(?:[A-Za-z0-9+/=_-]{{40,}}+{_BREAK}){{2,}}+[A-Za-z0-9+/=_-]*+")
+_AUTHORIZATION = re.compile(
+    rf"(?i){_START}(?P<name>authorization{_QUOTES}{_BLANK}*+{_IS}{_BLANK}*+{_QUOTES}"
+    rf"(?:(?:bearer|basic|token){_BLANK}++)?+)[^\s\"'<>\\&,;…]{{6,}}"
+)
+_BEARER = re.compile(rf"(?i){_START}(?P<name>bearer{_BLANK}++)[^\s\"'<>\\&,;…]{{6,}}")
+_KEY = re.compile(rf"(?i){_START}(?P<name>sk-)[\w.-]{{6,}}")
 # What S3 and boto3 say: a signature, the key's name and a session's token, in headers, XML, JSON or Python.
 _AWS = re.compile(
     r"(?i)(?P<head>\bcredential=)[^\s/,'\"]{4,}"
@@ -38,24 +67,36 @@ _AWS_WORDS = ("credential=", "signature", "token", "accesskey")  # looked for be
 _AWS_KEY_ID = re.compile(r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b")
 
 
-def redact(text: str) -> str:
-    """Return `text` without URL queries and passwords, pictures in base64, bearer tokens and what AWS signs with."""
-    text = text.replace("\\/", "/")  # JSON in a text may be escaped so
+def redact(text: str, *, most: int | None = None) -> str:
+    """Return `text` without URL queries and passwords, inline pictures, signatures, keys and tokens.
+
+    Args:
+        text: Whatever somebody wrote.
+        most: How many characters are returned at most. To cut a text before would leave halves, which nothing tells.
+    """
+    if most is not None:
+        return redact(text[:_LOOKED_AT])[:most]
+    text = _SLASH.sub("/", text)
+    for inline in (_DATA_URI, _DATA_URI_OF_TEXT):
+        text = inline.sub(r"\g<head>…", text)
     text = _URL.sub(_without_query, text)
-    text = _ENCODED_URL.sub(lambda match: re.sub(r"(?i)%(3f|23).*", "%3F…", match[0]), text)
+    text = _ENCODED_URL.sub(_without_encoded_query, text)
     lower = text.lower()
     if any(word in lower for word in _AWS_WORDS):
         text = _AWS.sub(r"\g<head>\g<sign>\g<token>\g<field>…", text)
     text = _AWS_KEY_ID.sub("…", text)
-    text = _DATA_URI.sub(r"\g<head>…", text)
+    text = _SIGNATURE.sub(r"\g<name>…", text)
     text = _BASE64.sub(lambda match: f"{match[0][:12]}…, {len(match[0])} characters", text)
-    return _BEARER.sub(r"\1…", text)
+    text = _BASE64_LINES.sub(lambda match: f"{match[0][:12]}…, {len(match[0])} characters\n", text)
+    for secret in (_AUTHORIZATION, _BEARER, _KEY):
+        text = secret.sub(r"\g<name>…", text)
+    return text
 
 
 def redact_url(url: str) -> str:
     """Return `url` without user, password, query and fragment; a few words where it is none."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(redact(url))
     except ValueError:
         return "(an address that can't be read)"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
@@ -81,10 +122,10 @@ def redact_image(image: str) -> str:
 
     An inline image becomes `data:image/png;base64,<48213 characters, sha256 9f86d0…>`, which tells two pictures apart.
     """
-    if image.startswith("data:"):
+    if image[:5].lower() == "data:":
         head, _, payload = image.partition(",")
         return f"{head},<{len(payload)} characters, sha256 {hashlib.sha256(payload.encode()).hexdigest()}>"
-    return redact_url(image) if image.startswith(("http://", "https://")) else image
+    return redact_url(image) if image[:8].lower().startswith(("http://", "https://")) else image
 
 
 def hide_queries_in_httpx_logs() -> None:
@@ -121,6 +162,11 @@ def _redacted(record: logging.LogRecord) -> bool:
     if record.exc_info and not record.exc_text:
         record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
     return True
+
+
+def _without_encoded_query(match: re.Match[str]) -> str:
+    rest = _ENCODED_USER.sub("", match["rest"])
+    return match[0][: match.start("rest") - match.start()] + _ENCODED_QUERY.sub("%3F…", rest)
 
 
 def _without_query(match: re.Match[str]) -> str:

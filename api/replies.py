@@ -78,7 +78,10 @@ _URLS = (
 _THUMBNAILS = ("thumbnail_url", "thumbnailUrl", "cover_url", "creations.0.cover_url", "metadata.thumbnail_url")
 _ERRORS = ("error", "fail_reason", "failure_reason", "error_message", "err_code", "message", "detail")
 _NESTS = ("data", "result", "output", "video", "task_result", "properties", "detail")
-_URL = re.compile(r"https?://\S+")
+_URL = re.compile(r"(?i)https?://\S+")
+_DEEPEST = 20  # levels; tasks have three
+_LONGEST_ERROR = 2000  # characters
+_LONGEST_CODE = 200
 
 
 def read_created(body: JSONObject) -> VideoTask | None:
@@ -119,13 +122,13 @@ def _unwrapped(body: JSONObject) -> JSONObject:
     return body
 
 
-def _nested(task: JSONObject) -> Iterator[JSONObject]:
+def _nested(task: JSONObject, depth: int = 1) -> Iterator[JSONObject]:
     """Yield the task, then what lies inside it, outermost first."""
     yield task
-    for name in _NESTS:
+    for name in _NESTS if depth < _DEEPEST else ():
         inner = task.get(name)
         if isinstance(inner, Mapping):
-            yield from _nested(inner)
+            yield from _nested(inner, depth + 1)
 
 
 def _statuses(task: JSONObject) -> Iterator[str]:
@@ -172,7 +175,11 @@ def _error(task: JSONObject, status: str) -> tuple[str | None, str | None]:
         code = code or _text(level.get("err_code")) or None
     if code is None and status not in _PLAIN_FAILURES:
         code = status
-    return (redact(message) if message else None), (redact(code) if code else None)
+    return _told(message, _LONGEST_ERROR), _told(code, _LONGEST_CODE)
+
+
+def _told(text: str | None, most: int) -> str | None:
+    return redact(text, most=most) if text else None
 
 
 def _progress(task: JSONObject) -> float | None:

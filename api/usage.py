@@ -7,9 +7,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefect_octopusx.api.documented import fields_in_help
+from prefect_octopusx.api.redact import redact
 from prefect_octopusx.api.replies import read_time
 
 __all__ = ["KeyUsage", "read_usage"]
+
+_LONGEST_NAME = 200
 
 
 @fields_in_help
@@ -19,7 +22,7 @@ class KeyUsage(BaseModel):
     With `unlimited`, the account's wallet decides, and this says nothing about it.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     name: str = Field(default="", description="What the key is called in the dashboard.")
     granted: float = Field(description="What it may use in all.")
@@ -38,7 +41,7 @@ def read_usage(body: Mapping[str, Any]) -> KeyUsage | None:
     limits = data.get("model_limits") if data.get("model_limits_enabled") else None
     try:
         return KeyUsage(
-            name=str(data.get("name") or ""),
+            name=redact(name, most=_LONGEST_NAME) if isinstance(name := data.get("name"), str) else "",
             granted=data.get("total_granted") or 0,
             used=data.get("total_used") or 0,
             available=data.get("total_available") or 0,

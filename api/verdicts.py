@@ -26,6 +26,7 @@ from prefect_octopusx.api.errors import (
     TaskNotFound,
 )
 from prefect_octopusx.api.redact import redact
+from prefect_octopusx.api.replies import TaskState, VideoTask, read_created
 
 __all__ = ["Answer", "create_error", "error_code", "error_text", "query_error"]
 
@@ -49,6 +50,7 @@ _REFUSALS_BY_STATUS: dict[int, type[OctopusXError]] = {
     405: EndpointNotFound,
     429: RateLimited,
 }
+_ACCEPTED = frozenset({TaskState.QUEUED, TaskState.RUNNING, TaskState.SUCCEEDED})
 _LONGEST_MESSAGE = 500
 
 
@@ -82,6 +84,13 @@ def create_error(answer: Answer, *, what: str) -> OctopusXError:
     """
     body, code, said = _read(answer)
     kind = _create_kind(answer.status, code, own_words=body is not None)
+    task = _task_in(body) if body is not None else None
+    if task is not None and (200 <= answer.status < 300 or task.state in _ACCEPTED):
+        # A refusal that has an id contradicts itself; who knows which half is true?
+        message = (
+            f"The answer to the {what} is a refusal, yet it has the id {task.id}: {said}. The video may be in the "
+        )
+        return _error(SubmissionUncertain, answer, code, message + "making and billed", task_id=task.id)
     if kind is SubmissionUncertain:
         return _error(
             kind, answer, code, f"No certain answer to the {what}: {said}. The video may be in the making and billed"
@@ -91,6 +100,11 @@ def create_error(answer: Answer, *, what: str) -> OctopusXError:
             kind, answer, code, f"The gateway has no such address for the {what}: {_wrong_address(answer, said)}"
         )
     return _error(kind, answer, code, f"{_SENTENCES.get(kind, 'The gateway refused')} the {what}: {said}")
+
+
+def _task_in(refusal: Mapping[str, Any]) -> VideoTask | None:
+    """Return the task that a refusal speaks of as if it were made; a bare text as its `data` is a reason, not an id."""
+    return read_created(refusal if not isinstance(refusal.get("data"), str) else {**refusal, "data": None})
 
 
 def query_error(answer: Answer, *, task_id: str | None = None) -> OctopusXError:
@@ -145,7 +159,11 @@ def _create_kind(status: int, code: str, *, own_words: bool) -> type[OctopusXErr
         if code in _BEFORE_SUBMIT_CODES:
             return NotSubmitted
         # ByteDance's business codes, like 50411: an explicit refusal (moderation, parameters), relayed with status 500.
-        return InvalidRequest if status == 500 and code.isdigit() and len(code) >= 5 else SubmissionUncertain
+        return (
+            InvalidRequest
+            if status == 500 and code.isascii() and code.isdigit() and len(code) >= 5
+            else SubmissionUncertain
+        )
     refusals = {
         401: AuthenticationError,
         403: AccessDenied,
@@ -153,7 +171,7 @@ def _create_kind(status: int, code: str, *, own_words: bool) -> type[OctopusXErr
         405: EndpointNotFound,
         429: RateLimited,
     }
-    return SubmissionUncertain if status in {408, 499} else refusals.get(status, InvalidRequest)
+    return SubmissionUncertain if status in {408, 499} or status < 400 else refusals.get(status, InvalidRequest)
 
 
 def _query_kind(  # noqa: PLR0911 - a table
@@ -187,7 +205,7 @@ def _read(answer: Answer) -> tuple[Mapping[str, Any] | None, str, str]:
     inner: Mapping[str, Any] = error if isinstance(error, Mapping) else body
     code = error_code(inner) or ("unsuccessful" if body.get("success") is False else "")
     said = error_text(error if isinstance(error, str) else inner) or f"HTTP {answer.status} without a reason"
-    return body, code, redact(said)[:_LONGEST_MESSAGE]  # in this order: a part of a picture is not known for one
+    return body, code, redact(said, most=_LONGEST_MESSAGE)
 
 
 def error_text(error: str | Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from typing import Literal, NamedTuple, Protocol, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 from prefect_octopusx.api.requests.messages import shown
+from prefect_octopusx.storage.names import folded
 
 __all__ = ["CalendarRow", "Due", "Tick", "Weekday", "check_rotation", "due_at", "zone_named"]
 
@@ -154,7 +155,7 @@ def check_rotation(
         if turn.row_index in faults:
             continue
         name = rows[turn.row_index].name_at(turn.scheduled)
-        other = taken.setdefault(name.casefold(), turn)  # a folder may not tell `Hero` from `hero`
+        other = taken.setdefault(folded(name), turn)  # a folder may not tell `Hero` from `hero`
         if other is not turn:
             faults[turn.row_index] = _same_name(rows, name, turn, other)
     _refuse(faults[index] for index in sorted(faults))

@@ -22,6 +22,7 @@ __all__ = ["MAX_BYTES", "MAX_ROWS", "Record", "Table", "read", "record"]
 MAX_ROWS = 10_000
 MAX_BYTES = 32_000_000
 
+_MOST_CSV_ROWS = 1_048_576  # empty ones included; no spreadsheet has more
 _DELIMITERS = ",;\t"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _AS_UTF8 = "save it as UTF-8 (in Excel: 'CSV UTF-8')"
@@ -187,6 +188,8 @@ def _filled(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     number = 0
     while True:
         number += 1
+        if number > _MOST_CSV_ROWS:
+            raise _Broken(f"it has more than {_MOST_CSV_ROWS:,} rows, empty ones included", number)
         try:
             cells = [cell.strip() for cell in next(reader)]
         except StopIteration:

@@ -18,6 +18,7 @@ from prefect_octopusx.batches.formats import Record, read, record
 from prefect_octopusx.batches.rows import DEFAULTS, Common, Content, Row, VideoItem
 from prefect_octopusx.batches.templates import RESERVED, TEMPLATED, placeholders
 from prefect_octopusx.batches.values import Object
+from prefect_octopusx.storage.names import folded
 
 __all__ = ["Manifest", "read_manifest"]
 
@@ -57,7 +58,7 @@ class Manifest:
             item, name, found = row.attempt(scheduled)
             faults += found
             if together and name is not None:
-                first, place = places.setdefault(name.casefold(), (name, row.place))
+                first, place = places.setdefault(folded(name), (name, row.place))
                 if place != row.place:
                     faults.append(Fault(place=row.place, column="name", name=name, message=_taken(name, first, place)))
             if item is not None:

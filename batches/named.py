@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from prefect_octopusx.api.requests import VideoRequest
 from prefect_octopusx.batches.errors import Fault, refused
 from prefect_octopusx.batches.rows import VideoItem
-from prefect_octopusx.storage.records import check_name
+from prefect_octopusx.storage.names import check_name, folded
 
 __all__ = ["named_items"]
 
@@ -27,7 +27,7 @@ def named_items(requests: Mapping[str, VideoRequest]) -> list[VideoItem]:
         except ValueError as error:
             faults.append(Fault(place="requests", column="name", name=given, message=str(error).removeprefix("name: ")))
             continue
-        other = taken.setdefault(name.casefold(), given)
+        other = taken.setdefault(folded(name), given)
         if other != given:
             message = f"{given!r} can't be told apart from {other!r} in every folder"
             faults.append(Fault(place="requests", column="name", name=given, message=message))

@@ -27,6 +27,8 @@ _PADDED = re.compile(r"0(?P<width>[1-9])d?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _INSIDE = re.compile(r"[.\[]")
 _LONGEST = 100_000  # characters; also of what comes out, since a column can be brought in many times
+_MOST_TOLD = 100  # columns; among more, to look for the nearest takes too long in a long manifest
+_MOST_PROBLEMS = 20  # of a template that are told
 _LITERALLY = "for a literal brace write {{ or }}"
 
 
@@ -94,6 +96,8 @@ def render(
                     length += len(pieces[-1])
                 except _Wrong as wrong:
                     problems[TemplateProblem(*wrong.args)] = None
+                    if len(problems) >= _MOST_PROBLEMS:
+                        break
             if length > _LONGEST:
                 return None, [
                     TemplateProblem(f"with what its columns bring in, it is over {_LONGEST} characters", False)
@@ -125,7 +129,8 @@ def _value(
         raise _Wrong(f"`{given}`: a template brings in columns as they are, nothing inside of them", True)
     if name in known:
         raise _Wrong(f"`{given}` has no value in this row", False)
-    allowed = sorted({*RESERVED, *known} - {"prompt", "images"})
+    columns_told = known if len(known) <= _MOST_TOLD else ()
+    allowed = sorted({*RESERVED, *columns_told} - {"prompt", "images"})
     close = difflib.get_close_matches(name.strip().lower()[:100], allowed, n=1)
     hint = f"use `{{{close[0]}}}`" if close else f"there is {_listed(allowed)}"
     raise _Wrong(f"`{given}` is no column of the manifest: {hint}; {_LITERALLY}", True)

@@ -19,6 +19,7 @@ from prefect_octopusx.storage import (
     VideoStore,
     check_public_base_url,
 )
+from prefect_octopusx.storage.s3_client import check_prefix
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -160,6 +161,8 @@ class S3Destination(SavedBlock):
     @classmethod
     def _read_parameters(cls, data: Any) -> Any:  # noqa: ANN401 - whatever comes
         return without_bookkeeping(data, cls._block_type_slug)
+
+    _check_prefix = field_validator("prefix")(check_prefix)
 
     @field_validator("public_base_url")
     @classmethod

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from prefect_octopusx.cli.exits import Refused
 from prefect_octopusx.cli.options import Access, Where
 from prefect_octopusx.storage import LocalStore, S3Options, S3Store, VideoStore
+from prefect_octopusx.storage.s3_client import check_prefix
 
 if TYPE_CHECKING:
     from prefect_octopusx.blocks import Destination
@@ -107,6 +108,10 @@ def _address(to: str, endpoint: str | None) -> Address:
         bucket, _, prefix = to.removeprefix("s3://").partition("/")
         if len(bucket) < 3:
             raise Refused(f"--to: {to!r} names no bucket: it is like s3://bucket/prefix")
+        try:
+            check_prefix(prefix)
+        except ValueError as error:
+            raise Refused(f"--to: {error}") from None
         return Address(bucket=bucket, prefix=prefix, endpoint_url=endpoint)
     if not to or "://" in to or to.startswith("s3:"):
         raise Refused(f"--to: {to!r} is neither s3://bucket/prefix nor a folder")

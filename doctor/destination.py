@@ -82,8 +82,8 @@ async def _look_at_pending(case: Case) -> Finding:
     for mark in sorted(marks, key=lambda mark: -mark.age)[:_MOST_RECORDS]:
         try:
             entry = await case.store.read(check_name(mark.name))
-        except RecordInvalid:
-            continue  # collect_videos names it
+        except (RecordInvalid, ValueError):  # the mark may be somebody else's, of what is no name
+            continue  # collect_videos tells of the record
         record = entry.record if entry else None
         if record and record.claim == mark.claim and record.state.is_pending and record.claimed_at < before:
             old.append(f"{mark.name} ({record.state})")

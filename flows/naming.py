@@ -1,5 +1,6 @@
 """The name of a video that was given none: the same for every retry, another one for every new run."""
 
+import re
 import threading
 from collections import Counter
 from uuid import UUID
@@ -8,6 +9,7 @@ from prefect import get_client
 from prefect.context import FlowRunContext, TaskRunContext
 
 from prefect_octopusx.api import VideoRequest
+from prefect_octopusx.storage import check_name
 
 __all__ = ["default_name"]
 
@@ -26,6 +28,7 @@ async def default_name(request: VideoRequest) -> str:
     Raises:
         RuntimeError: This is not called in a flow run.
     """
+    model = _part(request.model)
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         raise RuntimeError("default_name() is called outside a flow run")
@@ -39,11 +42,19 @@ async def default_name(request: VideoRequest) -> str:
             parent = await client.read_flow_run(parent_task.flow_run_id or run.id)
         scope, attempt = parent.id, parent.run_count
     else:
-        return f"{request.model}-{run.id.hex}"
+        return f"{model}-{run.id.hex}"
     with _lock:
         if run.id not in _given:
             count = _calls[scope, attempt, request.digest]
             _calls[scope, attempt, request.digest] += 1
             nth = f"-{count + 1}" if count else ""
-            _given[run.id] = f"{request.model}-{scope.hex}-{request.digest[:8]}{nth}"
+            _given[run.id] = f"{model}-{scope.hex}-{request.digest[:8]}{nth}"
         return _given[run.id]
+
+
+def _part(model: str) -> str:
+    """Return what of a model's name can begin that of a video; a model of another channel may be called anything."""
+    try:
+        return check_name(f"{model}-")[:-1]
+    except ValueError:
+        return re.sub(r"\W+", "-", model, flags=re.ASCII).strip("-")[:80] or "video"

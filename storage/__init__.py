@@ -16,9 +16,10 @@ from prefect_octopusx.storage.journal import complete, current, fail, submit
 from prefect_octopusx.storage.links import Link, check_public_base_url
 from prefect_octopusx.storage.local import LocalStore
 from prefect_octopusx.storage.locations import read_location
+from prefect_octopusx.storage.names import check_name
 from prefect_octopusx.storage.outlook import Outlook, Step, foresee
 from prefect_octopusx.storage.pending import pending_videos
-from prefect_octopusx.storage.records import LEASE, Attempt, RecordState, VideoRecord, check_name
+from prefect_octopusx.storage.records import LEASE, Attempt, RecordState, VideoRecord
 from prefect_octopusx.storage.s3 import S3Options, S3Store
 from prefect_octopusx.storage.saving import save
 from prefect_octopusx.storage.store import Entry, Mark, VideoStore, VideoWriter

@@ -12,7 +12,8 @@ from uuid import uuid4
 from prefect_octopusx.api.requests import VideoRequest
 from prefect_octopusx.storage.claims import CONFLICT_DELAYS, OtherRun, refuse_foreign_video, refuse_missing_video
 from prefect_octopusx.storage.errors import DestinationUnavailable, NameTaken, RecordConflict
-from prefect_octopusx.storage.records import RecordState, VideoRecord, check_name
+from prefect_octopusx.storage.names import check_name
+from prefect_octopusx.storage.records import RecordState, VideoRecord
 from prefect_octopusx.storage.store import Entry, VideoStore
 from prefect_octopusx.storage.verdicts import name_taken, sent_at
 

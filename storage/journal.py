@@ -24,7 +24,8 @@ from prefect_octopusx.storage.errors import (
     RecordNotWritten,
 )
 from prefect_octopusx.storage.leases import HeldClaim
-from prefect_octopusx.storage.records import LEASE, RecordState, VideoRecord, check_name
+from prefect_octopusx.storage.names import check_name
+from prefect_octopusx.storage.records import LEASE, RecordState, VideoRecord
 from prefect_octopusx.storage.store import Entry, VideoStore
 from prefect_octopusx.storage.threads import in_own_loop, to_the_end
 from prefect_octopusx.storage.tidying import tidy, unmark

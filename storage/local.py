@@ -28,7 +28,8 @@ from prefect_octopusx.storage.local_files import (
     replace,
     version_of,
 )
-from prefect_octopusx.storage.records import VideoRecord, check_name, is_claim
+from prefect_octopusx.storage.names import check_name, is_claim
+from prefect_octopusx.storage.records import VideoRecord
 from prefect_octopusx.storage.store import Entry, Mark, Suffix, VideoStore, VideoWriter
 from prefect_octopusx.storage.threads import in_thread, to_the_end
 
@@ -88,7 +89,7 @@ class LocalStore(VideoStore):
         if found is None:
             return None
         data, age = found
-        return Entry(VideoRecord.from_json(data, where=str(path)), version_of(data), age)
+        return Entry(VideoRecord.from_json(data, where=str(path), name=check_name(name)), version_of(data), age)
 
     async def create(self, record: VideoRecord) -> Entry:
         """Write the first record of a name, atomically."""

@@ -75,7 +75,8 @@ class Mp4Check:
                 )
 
     def _head_length(self) -> int:
-        return _LONG_HEAD if self._head[:4] == b"\0\0\0\1" else _HEAD
+        is_long = len(self._head) >= _HEAD and self._head.startswith(b"\0\0\0\1")  # not before its kind is checked
+        return _LONG_HEAD if is_long else _HEAD
 
     def _check_kind(self) -> None:
         kind = self._head[4:8]

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from prefect_octopusx.storage.errors import RecordInvalid
-from prefect_octopusx.storage.records import is_name
+from prefect_octopusx.storage.names import is_name
 from prefect_octopusx.storage.store import Entry, Mark, VideoStore
 from prefect_octopusx.storage.tidying import tidy
 

@@ -11,8 +11,6 @@ It is journal, lock, provenance and receipt in one::
 A record never holds a key, a signed URL or an inline image.
 """
 
-import re
-import unicodedata
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -21,9 +19,10 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prefect_octopusx.api.documented import fields_in_help
+from prefect_octopusx.api.requests.messages import shown
 from prefect_octopusx.storage.errors import RecordInvalid
 
-__all__ = ["LEASE", "Attempt", "RecordState", "VideoRecord", "check_name", "is_claim", "is_name"]
+__all__ = ["LEASE", "Attempt", "RecordState", "VideoRecord"]
 
 
 LEASE = 60.0
@@ -124,57 +123,29 @@ class VideoRecord(BaseModel):
         return self.model_dump_json(indent=2, exclude_none=True).encode() + b"\n"
 
     @classmethod
-    def from_json(cls, data: bytes, *, where: str) -> "VideoRecord":
+    def from_json(cls, data: bytes, *, where: str, name: str | None = None) -> "VideoRecord":
         """Read a stored record.
 
+        Args:
+            data: As it is stored.
+            where: What it is called in messages.
+            name: The video whose record it must be; any by default.
+
         Raises:
-            RecordInvalid: It is not one, or of a version that this package does not know; `where` is named.
+            RecordInvalid: It is not one, or of a version that this package does not know, or that of another name.
         """
         try:
-            return cls.model_validate_json(data)
+            record = cls.model_validate_json(data)
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]
             raise RecordInvalid(
                 f"{where} is not a video record that this version can read ({'.'.join(map(str, problem['loc']))}: "
                 f"{problem['msg']}). It was left as it is: look at it, then move it away or choose another name."
             ) from None
-
-
-def is_name(name: str) -> bool:
-    """Tell whether this can name a video, as it stands."""
-    try:
-        return check_name(name) == name
-    except ValueError:
-        return False
-
-
-def is_claim(token: str) -> bool:
-    """Tell whether this has the form of a claim's token."""
-    return re.fullmatch(r"[0-9a-f]{32}", token) is not None
-
-
-_SEGMENT = re.compile(r"\w[\w.\-]*")
-_LONGEST = 180  # bytes; a file name may have 255, and the parts of a transfer add to it
-
-
-def check_name(name: str) -> str:
-    """Return `name`, normalised (Unicode NFC), if it can name a video in a bucket and in a folder alike.
-
-    Allowed are letters and digits of any script, `_`, `-`, `.`, and `/` between folders.
-
-    Args:
-        name: Without an ending, such as `cats/first`.
-
-    Raises:
-        ValueError: It can't; the message says what is allowed.
-    """
-    name = unicodedata.normalize("NFC", name)
-    segments = name.split("/")
-    if not all(_SEGMENT.fullmatch(segment) and len(segment.encode()) <= _LONGEST for segment in segments):
-        raise ValueError(
-            f"name: {name[:80]!r} can't name a video. Use letters, digits, '_', '-' and '.', with '/' between folders; "
-            f"each part starts with a letter, a digit or '_' and has at most {_LONGEST} bytes."
-        )
-    if segments[-1].lower().endswith((".mp4", ".json")):
-        raise ValueError(f"name: {name!r} is a file name; leave out the ending: {name.rpartition('.')[0]!r}.")
-    return name
+        if name is not None and record.name != name:
+            raise RecordInvalid(
+                f"{where} is the record of {shown(record.name)}, not of {name!r}: it was moved, or this folder does "
+                "not tell the two names apart, or another destination overlaps with this one. It was left as it is: "
+                "choose another name or destination."
+            )
+        return record

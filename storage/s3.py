@@ -8,7 +8,8 @@ from typing import Any, BinaryIO, Literal
 
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, RecordConflict
 from prefect_octopusx.storage.links import Link, public_link
-from prefect_octopusx.storage.records import VideoRecord, check_name, is_claim, is_name
+from prefect_octopusx.storage.names import check_name, is_claim, is_name
+from prefect_octopusx.storage.records import VideoRecord
 from prefect_octopusx.storage.s3_client import ChecksumAlgorithm, S3Options
 from prefect_octopusx.storage.s3_conditions import check_conditions
 from prefect_octopusx.storage.s3_errors import explaining, status_of
@@ -52,7 +53,8 @@ class S3Store(VideoStore):
         stored = await asyncio.to_thread(self._objects.get, key)
         if stored is None:
             return None
-        return Entry(VideoRecord.from_json(stored.data, where=self._objects.address(key)), stored.version, stored.age)
+        record = VideoRecord.from_json(stored.data, where=self._objects.address(key), name=check_name(name))
+        return Entry(record, stored.version, stored.age)
 
     async def create(self, record: VideoRecord) -> Entry:
         """Write the first record of a name, atomically.

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from prefect_octopusx.api.redact import hide_secrets_in_logs
+from prefect_octopusx.api.requests.messages import shown
 from prefect_octopusx.storage.links import check_public_base_url
 
 if TYPE_CHECKING:
     from boto3.session import Session
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["LONGEST_PRESIGNED", "ChecksumAlgorithm", "S3Options", "open_client"]
+__all__ = ["LONGEST_PRESIGNED", "ChecksumAlgorithm", "S3Options", "check_prefix", "open_client"]
 
 ChecksumAlgorithm = Literal["CRC32", "SHA1", "SHA256"]
 """Those that boto3 knows without its C extension."""
@@ -26,6 +27,7 @@ LONGEST_PRESIGNED = 168
 _SMALLEST_PART = 5 * MIB  # S3's own limit for every part but the last
 _PACKAGES = ("boto3", "botocore", "s3transfer", "urllib3")
 """At DEBUG these log what they sign, what with, and whole answers, also of who gives out credentials."""
+_LONGEST_PREFIX = 280  # bytes; of a key's 1,024 the longest name takes 700, and its mark in the index another 42
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class S3Options:
 
     Attributes:
         bucket: The bucket's name; it must exist.
-        prefix: The folder in the bucket; slashes at its ends don't matter.
+        prefix: The folder in the bucket, at most 280 bytes; slashes at its ends don't matter.
         endpoint_url: For MinIO, R2 and others; None is AWS.
         region: The bucket's region; AWS's own chain decides if None.
         storage_class: Of videos; records are read often and stay in the standard class.
@@ -57,7 +59,7 @@ class S3Options:
             profile, role).
 
     Raises:
-        ValueError: An option is out of range, or `public_base_url` is no plain address.
+        ValueError: An option is out of range, `prefix` can't be a folder, or `public_base_url` is no plain address.
     """
 
     bucket: str
@@ -80,6 +82,7 @@ class S3Options:
     session_factory: "Callable[[], Session] | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        check_prefix(self.prefix)
         if self.concurrency < 1:
             raise ValueError(f"concurrency: {self.concurrency} is less than 1.")
         if self.part_size < _SMALLEST_PART:
@@ -123,6 +126,25 @@ class S3Options:
             case algorithm:
                 digest = hashlib.new(algorithm.lower(), data, usedforsecurity=False).digest()
         return {f"Checksum{self.checksum_algorithm}": base64.b64encode(digest).decode()}
+
+
+def check_prefix(prefix: str) -> str:
+    """Return the prefix, if it can be a folder in a bucket.
+
+    Args:
+        prefix: As it was given.
+
+    Raises:
+        ValueError: It can't: stores and tools take its parts for another folder, or keys below it get too long.
+    """
+    parts = prefix.strip("/").split("/")
+    if not prefix.isprintable() or len(prefix.encode()) > _LONGEST_PREFIX:
+        raise ValueError(f"prefix: {shown(prefix)} can't be read, or has more than {_LONGEST_PREFIX} bytes.")
+    if (len(parts) > 1 and "" in parts) or not {".", ".."}.isdisjoint(parts):
+        raise ValueError(
+            f"prefix: {shown(prefix)} has an empty part, '.' or '..', which stores and tools take for another folder."
+        )
+    return prefix
 
 
 def open_client(options: S3Options) -> "S3Client":

@@ -32,7 +32,7 @@ def check_tables(file: BinaryIO) -> None:
     if _FRAGMENTED in tables:
         raise TablesTooLarge("it is in fragments")
     chunks = max([_number(tables, at + 8) for kind in (b"stco", b"co64") for at in _all(tables, kind)], default=0)
-    a_chunk = max([count for at in _all(tables, b"stsc") for count in _a_chunk(tables, at)], default=0)
+    a_chunk = max(_a_chunk(tables), default=0)
     samples = max([_number(tables, at + 12) for kind in (b"stsz", b"stz2") for at in _all(tables, kind)], default=0)
     if max(samples, chunks * a_chunk) > _MOST_SAMPLES:
         raise TablesTooLarge(f"it says that it has more than {_MOST_SAMPLES:,} samples")
@@ -66,10 +66,20 @@ def _all(tables: bytes, kind: bytes) -> Iterator[int]:
         at = tables.find(kind, at + 4)
 
 
-def _a_chunk(tables: bytes, at: int) -> Iterator[int]:
-    """Yield how many samples a chunk has, by a table of chunks."""
-    for entry in range(min(_number(tables, at + 8), len(tables) // 12)):
-        yield _number(tables, at + 12 + 12 * entry + 4)
+def _a_chunk(tables: bytes) -> Iterator[int]:
+    """Yield how many samples a chunk has, by the tables of chunks.
+
+    Raises:
+        TablesTooLarge: Together they say that they have more entries than there is room for.
+    """
+    left = len(tables) // 12
+    for at in _all(tables, b"stsc"):
+        entries = _number(tables, at + 8)
+        left -= entries
+        if left < 0:
+            raise TablesTooLarge("its tables of chunks say that they have more entries than there is room for")
+        for entry in range(entries):
+            yield _number(tables, at + 12 + 12 * entry + 4)
 
 
 def _number(data: bytes, at: int) -> int:

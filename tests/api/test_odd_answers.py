@@ -72,6 +72,15 @@ async def test_half_a_character_in_an_answer_can_be_written_down() -> None:
         assert (await gateway.create_video(CAT)).model_dump_json()
 
 
+async def test_a_key_that_comes_back_in_another_writing_is_not_spread() -> None:
+    key = "abcd/efgh+ijkl"
+    said = rb'{"error":"bad abcd\/efgh+ijkl, abcd%2Fefgh%2Bijkl"}'
+    page = http_answer("400 Bad Request", said, f"X-Oneapi-Request-Id: {key}")
+    async with Odd(page) as url, OctopusXClient(api_key=key, base_url=url) as gateway:
+        with pytest.raises(InvalidRequest, match=r"bad …, … \[HTTP 400, request id …\]"):
+            await gateway.create_video(CAT)
+
+
 async def test_a_page_that_repeats_the_key_does_not_spread_it() -> None:
     page = http_answer("400 Bad Request", b'{"error":{"message":"Invalid token: 0123456789abcdef"}}')
     async with Odd(page) as url, OctopusXClient(api_key="0123456789abcdef", base_url=url) as gateway:

@@ -132,6 +132,25 @@ def test_a_reason_with_a_signed_url_is_redacted() -> None:
     assert task.error == "can't load https://img.example.com/a.png?… now"
 
 
+def test_an_error_code_is_redacted_too_and_both_have_an_end() -> None:
+    reply = {"status": "failed", "error": {"code": "https://b/a.png?sig=SECRET", "message": "long " * 10_000}}
+    task = read_queried(reply, "t")
+    assert task.error_code == "https://b/a.png?…"
+    assert len(task.error or "") == 2000
+
+
+def test_a_reply_of_any_depth_is_read() -> None:
+    deep: dict[str, Any] = {"status": "failed"}
+    for _ in range(400):
+        deep = {"data": deep}
+    assert read_created({"id": "t", **deep}) is not None
+
+
+def test_quotas_are_finite() -> None:
+    data = {"total_granted": float("nan"), "total_used": 1, "total_available": 1}
+    assert read_usage({"code": True, "data": data}) is None
+
+
 def test_empty_error_objects_are_no_error_and_nested_ones_are_found() -> None:
     assert read_queried({"status": "failed", "error": {"code": "", "message": ""}}, "t").error is None
     nested = read_queried({"status": "failed", "detail": {"error_message": "too dark", "err_code": "Dark"}}, "t")

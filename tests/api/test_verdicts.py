@@ -76,6 +76,13 @@ CREATE_TABLE: list[tuple[int, bytes, type[OctopusXError]]] = [
     (500, b'{"code":0}', SubmissionUncertain),
     (200, b'{"success":false,"message":"no"}', InvalidRequest),
     (200, e2("invalid_request"), InvalidRequest),
+    (200, b'{"code":"insufficient_user_quota","id":"t"}', SubmissionUncertain),
+    (200, b'{"success":false,"task_id":"t"}', SubmissionUncertain),
+    (429, b'{"id":"t","status":"queued"}', SubmissionUncertain),
+    (400, b'{"id":"t","status":"processing","code":"x"}', SubmissionUncertain),
+    (400, b'{"id":"t","status":"failed"}', InvalidRequest),
+    (429, b'{"id":"req_1","code":"busy"}', RateLimited),
+    (101, b'{"error":{"message":"x"}}', SubmissionUncertain),
     (301, b"", EndpointNotFound),
     (307, b"{}", EndpointNotFound),
     (400, e1("bad JSON"), InvalidRequest),
@@ -99,6 +106,7 @@ CREATE_TABLE: list[tuple[int, bytes, type[OctopusXError]]] = [
     (500, e2("do_request_failed"), SubmissionUncertain),
     (500, e2("unmarshal_response_body_failed"), SubmissionUncertain),
     (500, e2("50411"), InvalidRequest),
+    (500, e2("\u00b2" * 5), SubmissionUncertain),
     (500, e2("build_request_failed"), NotSubmitted),
     (500, e2("fail_to_fetch_task"), SubmissionUncertain),
     (501, e2("api_not_implemented"), EndpointNotFound),
@@ -170,6 +178,24 @@ def test_errors_show_no_secrets() -> None:
     assert "SECRET" not in str(error)
     assert "pw" not in str(error)
     assert "https://img.example.com/a.png?…" in str(error)
+
+
+def test_a_refusal_with_an_id_tells_the_id() -> None:
+    error = create_error(Answer(200, b'{"success":false,"message":"no","task_id":"t-7"}'), what="create")
+    assert error.task_id == "t-7"
+    assert "yet it has the id t-7: no. The video may be in the making and billed" in str(error)
+
+
+def test_codes_request_ids_and_long_reasons_show_no_secrets() -> None:
+    """A code may be anything, and a reason that is cut first has halves in it that nothing tells."""
+    url = "https://user:pw-SECRET@b.example.com/?sig=SECRET"
+    said = json.dumps({"error": {"code": url, "message": "x" * 480 + f" {url}"}}).encode()
+    for error in (
+        create_error(Answer(400, said, request_id=f"of {url}"), what="create"),
+        query_error(Answer(400, said, request_id=url)),
+    ):
+        assert "SECRET" not in f"{error} {error.code} {error.request_id}"
+        assert len(str(error)) < 1200
 
 
 def test_an_address_that_is_none_can_still_be_redacted() -> None:

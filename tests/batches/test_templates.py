@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from prefect_octopusx.batches import read_manifest
+from prefect_octopusx.batches.templates import render
 from tests.batches.reading import WHEN, as_jsonl, faults, message, one, videos
 
 MANY = "9" * 11
@@ -159,3 +160,14 @@ def test_a_template_that_brings_in_nothing_is_not_sent_as_it_stands() -> None:
 def test_the_default_time_of_a_date_is_midnight_whatever_the_schedule() -> None:
     (row,) = read_manifest(as_jsonl([{"name": "{scheduled}", "date": "2027-02-03"}]).encode(), where="a.jsonl").rows
     assert row.name_at(WHEN) == row.name_at(WHEN.replace(hour=23)) == "2027-02-03T00-00"
+
+
+def test_a_template_with_thousands_of_faults_among_thousands_of_columns_is_refused_soon() -> None:
+    """To look for the nearest of all columns for each of all faults took minutes."""
+    template = "".join(f"{{x{number}}}" for number in range(12_000))
+    text, problems = render(template, WHEN, {}, [f"c{number}" for number in range(20_000)])
+    assert text is None
+    assert len(problems) == 20
+    assert problems[0].message.startswith(
+        "`{x0}` is no column of the manifest: there is {date}, {scheduled}, {weekday};"
+    )

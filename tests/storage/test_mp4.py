@@ -72,6 +72,8 @@ def test_a_last_box_without_a_size_reaches_to_the_end() -> None:
         (box("ftyp", b"isom") + box("mdat", b"x"), "none are a 'moov' box"),
         (box("ftyp", b"isom") + box("moov", b"x"), "none are a 'mdat' box"),
         (box("moov", b"x") + box("mdat", b"x"), "not an mp4 video: it does not begin with an 'ftyp'"),
+        (b"\0\0\0\1moov" + (24).to_bytes(8) + bytes(8), "it does not begin with an 'ftyp' box"),
+        (box("ftyp", b"isom") + b"\0\0\0\1m\xffov" + (24).to_bytes(8), "after the 'ftyp' box, there is none"),
         (box("ftyp", b"isom") + b"\0\0\0\7moov", "'moov' box says 7 bytes"),
         (box("ftyp", b"isom") + b"\0\0\0\1mdat" + (15).to_bytes(8), "'mdat' box says 15 bytes"),
         (box("ftyp", b"isom") + b"\0\0\0\1mdat" + (0).to_bytes(8), "'mdat' box says 0 bytes"),
