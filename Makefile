@@ -52,9 +52,12 @@ chromium:
 soak: $(READY)
 	SOAK_NAMES=300 SOAK_EXAMPLES=1000 $(CLEAN) $(BIN)/python -m pytest tests/soak tests/storage/test_model.py
 
-# What a thousand videos in one process take, and five thousand that wait; then what waiting without a process takes, and a
-# batch on one worker and on two. About 40 minutes; the last half on Linux only.
+# What a batch takes beside scripts that do the same, and a video in small and large batches; what a thousand videos in one
+# process take, and five thousand that wait; then what waiting without a process takes, and a batch on one worker and on
+# two. About an hour; all but the two of benchmarks.scale on Linux only.
 bench: $(READY) postgres redis
+	$(CLEAN) $(BIN)/python -m benchmarks.compare
+	$(CLEAN) $(BIN)/python -m benchmarks.growth
 	$(CLEAN) $(BIN)/python -m benchmarks.scale --videos 1000
 	$(CLEAN) $(BIN)/python -m benchmarks.scale --videos 5000 --waiting
 	$(CLEAN) $(BIN)/python -m benchmarks.waiting --videos 100
