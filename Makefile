@@ -53,10 +53,12 @@ chromium:
 soak: $(READY)
 	SOAK_NAMES=300 SOAK_EXAMPLES=1000 $(CLEAN) $(BIN)/python -m pytest --timeout 0 tests/soak tests/storage/test_model.py tests/*/test_fuzz_*.py
 
-# What a thousand videos in one process take, and five thousand that wait; then what waiting without a process takes, a
-# batch on one worker and on two, and one video's way to the bucket beside other tools, whose environment is their own.
-# About 55 minutes; the last half on Linux only.
+# What a batch takes beside scripts that do the same, and a video in small and large batches; what a thousand videos in one
+# process take, and five thousand that wait; what waiting without a process takes, and a batch on one worker and on two; and
+# one video's way to the bucket beside other tools, whose environment is their own. Over an hour, most of it on Linux only.
 bench: $(READY) $(VENV)/.bench-ready postgres redis swift
+	$(CLEAN) $(BIN)/python -m benchmarks.compare
+	$(CLEAN) $(BIN)/python -m benchmarks.growth
 	$(CLEAN) $(BIN)/python -m benchmarks.scale --videos 1000
 	$(CLEAN) $(BIN)/python -m benchmarks.scale --videos 5000 --waiting
 	$(CLEAN) $(BIN)/python -m benchmarks.waiting --videos 100

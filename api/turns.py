@@ -9,6 +9,9 @@ So no look waits for ever: **where n videos want looks and one gets a turn every
 seconds.** Say one waits for X seconds. In the last eighth of them, x seconds after the beginning, its score is at least
 x / 8. Another video that gets a turn in that eighth scores at most x - 7/8 X < x / 8 afterwards, so it gets no second
 one there. The eighth has at most n - 1 turns, then: X / 8 < n T. (T is 60 / rate, and twice that while creates wait.)
+
+From 128 looks on, a ranking of all serves for a 64th of them, so that a turn costs as much with many as with few. A
+ranking is as of its time, so the same holds; but that from before the eighth may have so many turns left: 8.125 n T.
 """
 
 import heapq
@@ -24,6 +27,7 @@ __all__ = ["Kind", "Look", "Turns"]
 Kind = Literal["create", "look"]
 
 _LEAST = 1 / 8
+_RANKED_AGAIN = 64  # times, while all that wait get a turn: so a turn costs as much with many as with few
 _REMEMBERED = 32  # durations of a family
 _CLOSED = 20.0  # seconds to leave a gateway alone that says 429 without `Retry-After`
 _SLOWEST = 1 / 16  # of the full rate
@@ -73,6 +77,7 @@ class Turns:
         self._looks: dict[int, Look] = {}  # wanted by now
         self._later: dict[int, Look] = {}
         self._wanted: list[tuple[float, int]] = []  # a heap for `_later`, with some that left it
+        self._ranked: list[int] = []  # of `_looks`, the highest score last, as of a moment ago
         self._seats: dict[int, _Seat] = {}
         self._free: dict[Kind, int] = {"look": looks, "create": creates}
         self._last: Kind = "look"
@@ -93,7 +98,7 @@ class Turns:
         return number
 
     def call(self, now: float) -> int | None:
-        """Give a seat to whose turn it is; None if it is nobody's turn yet. Takes time in proportion to the looks."""
+        """Give a seat to whose turn it is; None if it is nobody's turn yet."""
         if now < max(self._calls_at, self._closed_until):
             return None
         self._ripen(now)
@@ -104,7 +109,7 @@ class Turns:
             self._last, number = "create", next(iter(self._creates))
             del self._creates[number]
         else:
-            self._last, number = "look", max(self._looks, key=lambda each: self._score(self._looks[each], now))
+            self._last, number = "look", self._best(now)
             del self._looks[number]
         self._free[self._last] -= 1
         self._seats[number] = _Seat(self._last)
@@ -161,6 +166,16 @@ class Turns:
     def usual(self, family: str) -> Likely | None:
         """Return how long the last videos of a family took; None before there are three."""
         return Likely.of(self._durations.get(family, ()))
+
+    def _best(self, now: float) -> int:
+        """Return the look with the highest score. Where very many wait, a ranking of all serves for several turns."""
+        while self._ranked:
+            if (number := self._ranked.pop()) in self._looks:  # else it has left
+                return number
+        serves = max(1, len(self._looks) // _RANKED_AGAIN)
+        best = heapq.nlargest(serves, self._looks, key=lambda each: self._score(self._looks[each], now))
+        self._ranked = best[:0:-1]
+        return best[0]
 
     def _score(self, look: Look, now: float) -> float:
         """Return how much a look is worth by now; it grows without end for as long as nobody looks."""

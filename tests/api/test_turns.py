@@ -306,3 +306,37 @@ def test_what_a_family_took_lately_counts_also_for_looks_that_wait_already() -> 
     assert first() == "vidu"
     assert first(200, 210) == "vidu"  # two tell nothing
     assert first(200, 210, 220) == "sora"  # as unlikely, and it came first
+
+
+def test_a_turn_costs_as_much_where_thousands_wait() -> None:
+    scored = 0
+
+    class Counting(Turns):
+        def _score(self, look: Look, now: float) -> float:
+            nonlocal scored
+            scored += 1
+            return super()._score(look, now)
+
+    videos = 3000
+    turns = Counting(RATE, looks=videos, creates=1)
+    called = [turns.join(Look(0.0, looked_at=-1.0 * number)) for number in range(videos)]
+    assert [turns.call(number * EVERY) for number in range(videos)] == called[::-1]  # who waits longest goes first
+    assert scored < 70 * videos
+
+
+def test_where_many_wait_for_rankings_nobody_waits_much_longer() -> None:
+    chance, videos, now = random.Random(8), 256, 0.0
+    turns = Turns(RATE, looks=videos, creates=1)
+    turns.took("veo", 100)
+
+    def ask() -> int:
+        return turns.join(Look(now, submitted_at=now - chance.choice([5, 100, 1000]), looked_at=now, family="veo"))
+
+    wanted = {ask(): now for _ in range(videos)}
+    for _ in range(20 * videos):
+        now += EVERY
+        number = turns.call(now)
+        assert number is not None
+        assert now - wanted.pop(number) < 8.2 * videos * EVERY
+        turns.leave(number, answered=True)
+        wanted[ask()] = now
