@@ -14,7 +14,7 @@ CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 # Tests start many processes; without bytecode each would compile Prefect anew, which doubles what they take.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test coverage swift postgres redis chromium soak bench lint names types docs screenshots wheel check clean
+.PHONY: demo test coverage swift postgres redis chromium soak bench lint names types docs screenshots wheel audit check clean
 
 demo: $(READY)
 	@$(CLEAN) $(BIN)/python deployments/demo.py $(if $(KEEP),--keep)
@@ -93,6 +93,15 @@ screenshots: $(READY) chromium
 wheel: $(READY)
 	PYTHON=$(PYTHON) sh tests/wheel/check.sh
 
+# Known vulnerabilities of the versions in constraints.txt. It asks the package index's vulnerability service, which not
+# every mirror has; `make audit ARGS="-s osv"` asks OSV.
+audit: $(VENV)/.audit-ready
+	@mkdir -p build
+	@if $(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt $(ARGS) \
+		>build/audit.txt 2>&1; then cat build/audit.txt; else cat build/audit.txt; \
+		grep -qE "could not be audited|ConnectionError|Could not connect|HTTPError" build/audit.txt \
+		&& echo "NOT AUDITED: the vulnerability service can't be reached from here, or does not know a package."; exit 1; fi
+
 check: lint types docs test wheel demo
 
 $(READY): pyproject.toml constraints.txt
@@ -111,6 +120,11 @@ $(VENV)/.swift-ready: tests/swift-constraints.txt | $(READY)
 $(VENV)/.bench-ready: benchmarks/requirements.txt | $(READY)
 	$(PYTHON) -m venv $(VENV)/bench
 	$(VENV)/bench/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
+$(VENV)/.audit-ready: | $(READY)
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --no-compile --disable-pip-version-check 'pip-audit>=2.10,<3'
 	@touch $@
 
 clean:

@@ -1,7 +1,7 @@
 """What the docs site does to the pages: those of the repository's top become pages of it, too.
 
-README.md, CHANGELOG.md, CONTRIBUTING.md and LICENSE stay where GitHub wants them. Links between them and the pages in
-docs/ are written for GitHub; here they become those of the site.
+README.md, CHANGELOG.md, CONTRIBUTING.md, SECURITY.md and LICENSE stay where GitHub wants them. Links between them and
+the pages in docs/ are written for GitHub; here they become those of the site.
 """
 
 import re
@@ -16,6 +16,7 @@ TOP = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "LICENSE": "license.md",
 }
 _LINK = re.compile(r"(?<=\]\()(?P<up>\.\./)*(?P<path>[\w./-]+)(?=[#)])")

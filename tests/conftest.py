@@ -1,6 +1,7 @@
 """Real parts for the tests: a Prefect server, the sandbox gateway, an S3 server, all on 127.0.0.1."""
 
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -44,6 +45,7 @@ from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials, S3Des
 from prefect_octopusx.sandbox import Sandbox, SandboxSettings  # noqa: E402
 from tests.flows.deployed import DAYS, Studio  # noqa: E402
 from tests.s3 import S3Server  # noqa: E402
+from tests.swift.server import Swift, running  # noqa: E402
 
 
 @pytest.hookimpl(trylast=True)
@@ -110,6 +112,15 @@ def s3_url() -> Iterator[str]:
     server = S3Server()
     yield server.url
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def swift() -> Iterator[Swift]:
+    """Run a real S3 server that keeps its buckets on disk and checks signatures and checksums; it takes seconds."""
+    if sys.platform != "linux":
+        pytest.skip("Swift runs on Linux only")
+    with running() as server:
+        yield server
 
 
 @pytest.fixture

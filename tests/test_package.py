@@ -5,10 +5,12 @@ import importlib
 import pickle
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from prefect_octopusx import api, batches, blocks, cli, doctor, flows, sandbox, storage, tasks
 
@@ -123,3 +125,10 @@ def test_every_layer_ships_its_types() -> None:
     for layer in [*LAYERS, "sandbox"]:
         package = importlib.import_module(f"prefect_octopusx.{layer}")
         assert (Path(str(package.__file__)).parent / "py.typed").is_file()
+
+
+def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:
+    for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
+        needed = Requirement(line)
+        bounds = {one.operator for one in needed.specifier}
+        assert bounds == ({">="} if needed.name == "tzdata" else {">=", "<"}), line  # that one is data

@@ -7,7 +7,7 @@ from pathlib import Path
 __all__ = ["BLOCK", "PAGES", "ROOT", "blocks", "calls", "file_name", "rows", "section", "text"]
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted(
     (ROOT / "docs").glob("*.md")
 )
 _SAVED = re.compile(r"[Aa]s `(?P<name>[\w.]+)`[^`]*\Z")

@@ -13,11 +13,16 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect_octopusx.blocks import Destination, LocalDestination
 from prefect_octopusx.doctor import CheckResult, diagnose
 from prefect_octopusx.sandbox import Sandbox
-from tests.storage.conftest import bucket, proxy, session
+from tests.storage.conftest import Server, bucket, moto_server, proxy
 
-__all__ = ["Look", "bucket", "proxy", "session", "spoil"]
+__all__ = ["Look", "bucket", "moto_server", "proxy", "spoil"]
 
 Look = Callable[..., Awaitable[CheckResult]]
+
+
+@pytest.fixture
+def server(moto_server: Server) -> Server:
+    return moto_server
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import threading
 import time
 from typing import Any
 
-import boto3
 import pytest
 
 from prefect_octopusx.api import ViduRequest
@@ -111,7 +110,7 @@ async def test_a_store_that_refuses_conditions_fails(bucket: Made, proxy: Proxy)
 
 
 def test_a_store_that_ignores_conditions_fails(bucket: Made) -> None:
-    session = boto3.Session(aws_access_key_id="AKIATEST", aws_secret_access_key="secret", region_name="us-east-1")
+    session = bucket.new_session()
 
     def drop(request: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
         del request.headers["If-None-Match"]

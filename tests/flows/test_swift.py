@@ -2,8 +2,6 @@
 
 import asyncio
 import hashlib
-import sys
-from collections.abc import Iterator
 from uuid import uuid4
 
 import boto3
@@ -14,20 +12,11 @@ from prefect_octopusx.blocks import OctopusXCredentials, S3Destination
 from prefect_octopusx.flows import adopt_video, collect_videos, generate_video
 from prefect_octopusx.sandbox import Fault, Sandbox
 from prefect_octopusx.storage import DestinationError
-from tests.swift.server import Swift, running
+from tests.swift.server import Swift
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="Swift runs on Linux only"),
-    pytest.mark.usefixtures("prefect_api", "retries_at_once"),
-]
+pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
 
 CAT = ViduRequest(model="viduq3-pro", prompt="a cat chasing butterflies")
-
-
-@pytest.fixture(scope="module")
-def swift() -> Iterator[Swift]:
-    with running() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,9 +1,14 @@
-"""Both stores, an S3 server in the process, a proxy before it that fails on request, and runs that submit."""
+"""Both stores, two kinds of S3 server, a proxy before them that fails on request, and runs that submit.
+
+What takes a bucket runs on moto, and on Swift but for what `not_on_swift.py` lists.
+"""
 
 import asyncio
 import http.client
+import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +20,6 @@ import boto3
 import pytest
 
 from prefect_octopusx.api import OctopusXClient
-from prefect_octopusx.blocks import LocalDestination, S3Destination
 from prefect_octopusx.sandbox import Sandbox
 from prefect_octopusx.storage.local import LocalStore
 from prefect_octopusx.storage.records import RecordState, VideoRecord
@@ -23,9 +27,27 @@ from prefect_octopusx.storage.s3 import S3Options, S3Store
 from prefect_octopusx.storage.store import VideoStore
 from tests.clocks import Clock
 from tests.storage.holding import Holder
+from tests.storage.not_on_swift import EXCEPTIONS, LONG, NEEDLESS
 from tests.storage.sending import Posts, Send
+from tests.swift.server import Swift
 
 MIB = 1024 * 1024
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what does not run on Swift, and what takes too long there for every day."""
+    skipped = {*EXCEPTIONS, *NEEDLESS, *(() if os.environ.get("DESTINATIONS") == "all" else LONG)}
+
+    def is_left_out(item: pytest.Item) -> bool:
+        parameters = getattr(item, "callspec", None)
+        on_swift = parameters and "swift" in (parameters.params.get("place"), parameters.params.get("server"))
+        names = {item.path.name, f"{item.path.name}::{getattr(item, 'originalname', '')}"}
+        return bool(on_swift) and not names.isdisjoint(skipped)
+
+    left_out = {item for item in items if item.path.parent == _HERE and is_left_out(item)}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
 
 def box(kind: str, payload: bytes) -> bytes:
@@ -58,14 +80,35 @@ def record(name: str = "clips/fox", **fields: Any) -> VideoRecord:  # noqa: ANN4
     )
 
 
+class Server(NamedTuple):
+    """A running S3 server."""
+
+    endpoint: str
+    keys: tuple[str, str]
+    session: boto3.Session
+    """Kept, because a session reads boto3's large description of S3 once."""
+    needs: Mapping[str, Any] = {}
+    """Options without which no store works there."""
+
+
 class Bucket(NamedTuple):
     """A bucket of its own for a test."""
 
     name: str
-    endpoint: str
+    server: Server
     client: Any
-    session: boto3.Session
-    """Kept, because a session reads boto3's large description of S3 once."""
+
+    @property
+    def endpoint(self) -> str:
+        return self.server.endpoint
+
+    @property
+    def session(self) -> boto3.Session:
+        return self.server.session
+
+    def new_session(self) -> boto3.Session:
+        """Return a session to be changed."""
+        return _session(self.server.keys)
 
     def options(self, **given: Any) -> S3Options:  # noqa: ANN401 - any option
         return S3Options(
@@ -74,6 +117,7 @@ class Bucket(NamedTuple):
                 "prefix": "videos",
                 "endpoint_url": self.endpoint,
                 "session_factory": lambda: self.session,
+                **self.server.needs,
                 **given,
             }
         )
@@ -98,44 +142,70 @@ class Place(NamedTuple):
     put: Callable[[str, bytes], None]
 
 
+def _session(keys: tuple[str, str]) -> boto3.Session:
+    return boto3.Session(*keys, region_name="us-east-1")
+
+
 @pytest.fixture(scope="session")
-def session() -> boto3.Session:
-    return boto3.Session(aws_access_key_id="AKIATEST", aws_secret_access_key="test-secret", region_name="us-east-1")
+def moto_server(s3_url: str) -> Server:
+    keys = ("AKIATEST", "test-secret")
+    return Server(s3_url, keys, _session(keys))
 
 
-@pytest.fixture
-def bucket(s3_url: str, session: boto3.Session) -> Iterator[Bucket]:
-    client = session.client("s3", endpoint_url=s3_url)
+@pytest.fixture(scope="session")
+def swift_server(swift: Swift) -> Server:
+    keys = (swift.access_key, swift.secret_key)
+    return Server(swift.endpoint, keys, _session(keys), {"conditional_writes": False, "region": swift.region})
+
+
+@pytest.fixture(params=["moto", "swift"])
+def server(request: pytest.FixtureRequest) -> Server:
+    found: Server = request.getfixturevalue(f"{request.param}_server")
+    return found
+
+
+@contextmanager
+def new_bucket(server: Server) -> Iterator[Bucket]:
+    client = server.session.client("s3", endpoint_url=server.endpoint)
     name = f"b-{uuid4().hex[:12]}"
     client.create_bucket(Bucket=name)
-    yield Bucket(name, s3_url, client, session)
+    yield Bucket(name, server, client)
     client.close()
 
 
-@pytest.fixture(params=["local", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+@pytest.fixture
+def bucket(server: Server) -> Iterator[Bucket]:
+    with new_bucket(server) as made:
+        yield made
+
+
+@pytest.fixture(params=["local", "moto", "swift"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "local":
-        folder = tmp_path / "videos"
-
-        def put(name: str, data: bytes) -> None:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(data)
-
-        return Place(
-            LocalStore(folder),
-            lambda: sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()),
-            lambda name: (folder / name).read_bytes(),
-            put,
+        yield _folder(tmp_path / "videos")
+        return
+    with new_bucket(request.getfixturevalue(f"{request.param}_server")) as bucket:
+        yield Place(
+            S3Store(bucket.options(part_size=5 * MIB)),
+            lambda: (
+                sorted(key.removeprefix("videos/") for key in bucket.objects())
+                + [f"unfinished {upload['Key']}" for upload in bucket.uploads()]
+            ),
+            lambda name: bucket.get(f"videos/{name}"),
+            lambda name, data: bucket.client.put_object(Bucket=bucket.name, Key=f"videos/{name}", Body=data),
         )
-    bucket: Bucket = request.getfixturevalue("bucket")
+
+
+def _folder(folder: Path) -> Place:
+    def put(name: str, data: bytes) -> None:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+
     return Place(
-        S3Store(bucket.options(part_size=5 * MIB)),
-        lambda: (
-            sorted(key.removeprefix("videos/") for key in bucket.objects())
-            + [f"unfinished {upload['Key']}" for upload in bucket.uploads()]
-        ),
-        lambda name: bucket.get(f"videos/{name}"),
-        lambda name, data: bucket.client.put_object(Bucket=bucket.name, Key=f"videos/{name}", Body=data),
+        LocalStore(folder),
+        lambda: sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()),
+        lambda name: (folder / name).read_bytes(),
+        put,
     )
 
 
@@ -223,8 +293,8 @@ class Proxy:
 
 
 @pytest.fixture
-def proxy(s3_url: str) -> Iterator[Proxy]:
-    proxy = Proxy(s3_url)
+def proxy(server: Server) -> Iterator[Proxy]:
+    proxy = Proxy(server.endpoint)
     thread = threading.Thread(target=proxy.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield proxy
@@ -234,8 +304,8 @@ def proxy(s3_url: str) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-async def store(destination: S3Destination | LocalDestination) -> VideoStore:
-    return await destination.store()
+def store(place: Place) -> VideoStore:
+    return place.store
 
 
 @pytest.fixture

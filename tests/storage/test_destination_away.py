@@ -19,6 +19,8 @@ from prefect_octopusx.storage import (
 )
 from tests.storage.sending import Posts, Send
 
+pytestmark = pytest.mark.parametrize("place", ["local"], indirect=True)
+
 
 class Failing(LocalStore):
     """A folder whose writes fail when told so."""

@@ -42,7 +42,7 @@ def left(state: RecordState, **fields: Any) -> VideoRecord:  # noqa: ANN401 - fi
     return VideoRecord.model_validate(given | fields)
 
 
-@pytest.mark.parametrize("destination", ["local"], indirect=True)  # the rules are of no store
+@pytest.mark.parametrize("place", ["local"], indirect=True)  # the rules are of no store
 @pytest.mark.parametrize("state", RecordState)
 async def test_the_outlook_is_what_happens(send: Send, posts: Posts, state: RecordState) -> None:
     for request, on_uncertain, retry_failed, asked_by in itertools.product(

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from prefect_octopusx.storage import LocalStore, RecordState, S3Store, VideoStore, pending_videos
@@ -144,7 +143,7 @@ async def test_a_mark_may_be_removed_twice_and_by_two_readers_at_once(place: Pla
 
 async def test_the_index_is_read_page_after_page(bucket: Bucket) -> None:
     """S3 gives 1,000 keys a page; here the bucket is asked for three, of which some go while it is read."""
-    session = boto3.Session(aws_access_key_id="AKIATEST", aws_secret_access_key="secret", region_name="us-east-1")
+    session = bucket.new_session()
     pages = []
 
     def three_a_page(params: dict[str, Any], **_: object) -> None:

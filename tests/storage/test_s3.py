@@ -123,7 +123,7 @@ async def test_one_client_is_made_by_the_given_factory(bucket: Bucket) -> None:
     made: list[boto3.Session] = []
 
     def session() -> boto3.Session:
-        made.append(boto3.Session(aws_access_key_id="from", aws_secret_access_key="a-block"))
+        made.append(bucket.new_session())
         return made[-1]
 
     store = S3Store(bucket.options(session_factory=session))

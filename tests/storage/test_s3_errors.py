@@ -1,8 +1,6 @@
 """Every way in which a bucket can't be used is told in words that name the place and the way on."""
 
 import pickle
-import urllib.request
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -10,6 +8,7 @@ import pytest
 
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable
 from prefect_octopusx.storage.s3 import S3Options, S3Store
+from tests.rights import Rights, allowing
 from tests.storage.conftest import Bucket, Fault, Proxy, mp4, record
 
 REGION = (("x-amz-bucket-region", "eu-west-1"),)
@@ -122,54 +121,31 @@ async def test_an_endpoint_s_password_is_not_told() -> None:
     assert caught.value.__suppress_context__
 
 
-@pytest.fixture
-def as_user(s3_url: str) -> Iterator[Callable[[list[str]], Callable[[], boto3.Session]]]:
-    """Let the server enforce rights, and make users who have only those given."""
-    iam = boto3.Session().client("iam", endpoint_url=s3_url)
-
-    def make(actions: list[str]) -> Callable[[], boto3.Session]:
-        name = f"user-{'-'.join(actions).replace(':', '').replace('*', 'all')}"
-        iam.create_user(UserName=name)
-        statement = f'{{"Effect": "Allow", "Action": {str(actions).replace(chr(39), chr(34))}, "Resource": "*"}}'
-        policy = f'{{"Version": "2012-10-17", "Statement": [{statement}]}}'
-        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        enforce("0")
-        return lambda: boto3.Session(aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
-
-    def enforce(after: str) -> None:
-        plain = {"Content-Type": "text/plain"}
-        request = urllib.request.Request(f"{s3_url}/moto-api/reset-auth", after.encode(), plain)  # noqa: S310
-        urllib.request.urlopen(request).close()  # noqa: S310
-
-    yield make
-    enforce("inf")
-    iam.close()
+async def test_rights(bucket: Bucket) -> None:
+    rights = Rights(bucket.endpoint)
+    session = rights.user(allowing("s3:GetObject", "s3:ListBucket"))
+    store = S3Store(bucket.options(session_factory=lambda: session))
+    with rights.enforced():
+        assert await store.read("fox") is None
+        with pytest.raises(DestinationError, match=r"access is denied .* Allow these credentials"):
+            await store.create(record("fox"))
+        with pytest.raises(DestinationError, match="access is denied"):  # noqa: PT012
+            async with store.writer("fox") as writer:
+                await writer.write(mp4(9_000_000))
+                await writer.commit()
 
 
-async def test_rights(bucket: Bucket, as_user: Callable[[list[str]], Callable[[], boto3.Session]]) -> None:
-    session = as_user(["s3:GetObject", "s3:ListBucket"])
-    store = S3Store(bucket.options(session_factory=session))
-    assert await store.read("fox") is None
-    with pytest.raises(DestinationError, match=r"access is denied .* Allow these credentials"):
-        await store.create(record("fox"))
-    with pytest.raises(DestinationError, match="access is denied"):  # noqa: PT012
-        async with store.writer("fox") as writer:
-            await writer.write(mp4(9_000_000))
-            await writer.commit()
-
-
-async def test_unknown_and_wrong_keys(
-    bucket: Bucket, as_user: Callable[[list[str]], Callable[[], boto3.Session]]
-) -> None:
-    known = as_user(["s3:*"])().get_credentials()
+async def test_unknown_and_wrong_keys(bucket: Bucket) -> None:
+    rights = Rights(bucket.endpoint)
+    known = rights.user(allowing("s3:*")).get_credentials()
     assert known is not None
-    with pytest.raises(DestinationError, match="the access key is unknown there"):
-        await S3Store(bucket.options()).read("fox")
 
     def wrong() -> boto3.Session:
         return boto3.Session(aws_access_key_id=known.access_key, aws_secret_access_key="hush")
 
-    with pytest.raises(DestinationError, match="the secret key does not fit") as caught:
-        await S3Store(bucket.options(session_factory=wrong)).read("fox")
+    with rights.enforced():
+        with pytest.raises(DestinationError, match="the access key is unknown there"):
+            await S3Store(bucket.options()).read("fox")
+        with pytest.raises(DestinationError, match="the secret key does not fit") as caught:
+            await S3Store(bucket.options(session_factory=wrong)).read("fox")
     assert "hush" not in str(caught.value)
