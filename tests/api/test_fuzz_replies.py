@@ -273,7 +273,7 @@ def test_any_bytes_over_http_are_a_task_or_an_error(runner: asyncio.Runner) -> N
         ]
         if "Transfer-Encoding: chunked" in headers and len(content) % 2:
             content = f"{len(content):x}\r\n".encode() + content + b"\r\n0\r\n\r\n"
-        gateway.answer = "\r\n".join(given).encode("latin-1") + b"\r\n\r\n" + content
+        gateway.answer = "\r\n".join(given).encode() + b"\r\n\r\n" + content
         gateway.asked = 0
         task = runner.run(_outcome(client.create_video(CAT)))
         assert gateway.asked == 1
