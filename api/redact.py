@@ -16,11 +16,14 @@ _URL = re.compile(r"//(?:[^\s/?#\"'<>@]*@)?(?P<rest>[^\s?#\"'<>]*)(?:[?#][^\s\"'
 _ENCODED_URL = re.compile(r"(?i)\bhttps?%3a%2f%2f[^\s\"'<>]*")
 _DATA_URI = re.compile(r"(?P<head>data:[^\s,\"'<>]{0,100};base64,)[A-Za-z0-9+/=_-]{16,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]{200,}")
+# Some break a terminal; NUL is one that Prefect's database does not take.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BEARER = re.compile(r"(?i)\b(bearer\s+|sk-)[\w.-]{6,}")
 
 
 def redact(text: str) -> str:
-    """Return `text` without URL queries and passwords, pictures in base64 and bearer tokens."""
+    """Return `text` without URL queries and passwords, pictures in base64, bearer tokens and control characters."""
+    text = _CONTROL.sub("?", text)
     text = text.replace("\\/", "/")  # JSON in a text may be escaped so
     text = _URL.sub(_without_query, text)
     text = _ENCODED_URL.sub(lambda match: re.sub(r"(?i)%(3f|23).*", "%3F…", match[0]), text)

@@ -79,6 +79,11 @@ _THUMBNAILS = ("thumbnail_url", "thumbnailUrl", "cover_url", "creations.0.cover_
 _ERRORS = ("error", "fail_reason", "failure_reason", "error_message", "err_code", "message", "detail")
 _NESTS = ("data", "result", "output", "video", "task_result", "properties", "detail")
 _URL = re.compile(r"https?://\S+")
+_DEEPEST = 8  # levels of wrappers that are looked into; replies have three
+_LONGEST_ID = 4096  # characters; a longer one could not be asked for in a URL
+_LONGEST_CODE = 200  # characters
+_LONGEST_ERROR = 2000  # characters
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def read_created(body: JSONObject) -> VideoTask | None:
@@ -119,13 +124,13 @@ def _unwrapped(body: JSONObject) -> JSONObject:
     return body
 
 
-def _nested(task: JSONObject) -> Iterator[JSONObject]:
+def _nested(task: JSONObject, levels: int = _DEEPEST) -> Iterator[JSONObject]:
     """Yield the task, then what lies inside it, outermost first."""
     yield task
     for name in _NESTS:
         inner = task.get(name)
-        if isinstance(inner, Mapping):
-            yield from _nested(inner)
+        if levels and isinstance(inner, Mapping):
+            yield from _nested(inner, levels - 1)
 
 
 def _statuses(task: JSONObject) -> Iterator[str]:
@@ -140,9 +145,14 @@ def _ids(body: JSONObject) -> list[str]:
     """Return every id in the reply, the one to ask with first. Text comes before numbers, which are database rows."""
     paths = ("id", "task_id", "data.id", "data.task_id", "data", "result.id", "video_id", "data.video_id")
     found = [value for path in paths if isinstance(value := _at(body, path), str | int) and not isinstance(value, bool)]
-    texts = [value.strip() for value in found if isinstance(value, str) and value.strip()]
+    texts = [value.strip() for value in found if isinstance(value, str) and _is_id(value.strip())]
     numbers = [str(value) for value in found if isinstance(value, int) and value > 0]
     return list(dict.fromkeys(texts or numbers))
+
+
+def _is_id(text: str) -> bool:
+    """Tell whether this can be asked for, and be written down anywhere."""
+    return 0 < len(text) <= _LONGEST_ID and not _CONTROL.search(text)
 
 
 def _video_url(task: JSONObject) -> str | None:
@@ -172,7 +182,7 @@ def _error(task: JSONObject, status: str) -> tuple[str | None, str | None]:
         code = code or _text(level.get("err_code")) or None
     if code is None and status not in _PLAIN_FAILURES:
         code = status
-    return (redact(message) if message else None), code
+    return (redact(message[:_LONGEST_ERROR]) if message else None), code and redact(code[:_LONGEST_CODE])
 
 
 def _progress(task: JSONObject) -> float | None:

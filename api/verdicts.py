@@ -25,6 +25,7 @@ from prefect_octopusx.api.errors import (
     SubmissionUncertain,
     TaskNotFound,
 )
+from prefect_octopusx.api.redact import redact, redact_url
 
 __all__ = ["Answer", "create_error", "error_code", "error_text", "query_error"]
 
@@ -49,6 +50,7 @@ _REFUSALS_BY_STATUS: dict[int, type[OctopusXError]] = {
     429: RateLimited,
 }
 _LONGEST_MESSAGE = 500
+_LONGEST_CODE = 200
 
 
 class Answer(NamedTuple):
@@ -185,7 +187,8 @@ def _read(answer: Answer) -> tuple[Mapping[str, Any] | None, str, str]:
     error = body.get("error")
     inner: Mapping[str, Any] = error if isinstance(error, Mapping) else body
     code = error_code(inner) or ("unsuccessful" if body.get("success") is False else "")
-    said = error_text(error if isinstance(error, str) else inner) or f"HTTP {answer.status} without a reason"
+    missing = "a task id" if 200 <= answer.status < 300 and not code else "a reason"
+    said = error_text(error if isinstance(error, str) else inner) or f"HTTP {answer.status} without {missing}"
     return body, code, said[:_LONGEST_MESSAGE]
 
 
@@ -219,7 +222,8 @@ def _describe(answer: Answer) -> str:
 
 def _wrong_address(answer: Answer, said: str) -> str:
     hint = "check `base_url` (it ends before /v1)"
-    return f"it redirects to {answer.location}; {hint}" if answer.location else f"{said}; {hint}"
+    there = redact_url(answer.location)[:_LONGEST_MESSAGE] if answer.location else None
+    return f"it redirects to {there}; {hint}" if there else f"{said}; {hint}"
 
 
 def _error(
@@ -228,8 +232,8 @@ def _error(
     return kind(
         message,
         status=answer.status,
-        code=code or None,
-        request_id=answer.request_id,
+        code=redact(code[:_LONGEST_CODE]) or None,
+        request_id=redact(answer.request_id[:_LONGEST_CODE]) if answer.request_id else None,
         task_id=task_id,
         retry_after=answer.retry_after,
     )
