@@ -120,7 +120,7 @@ class S3Upload:
             # A file, because boto3 joins bytes with the head of the request, which takes the memory twice.
             arguments = {**self._upload(), **checksum, "PartNumber": number}
             reply = self._client.upload_part(Body=io.BytesIO(part), **arguments)
-        return cast("CompletedPartTypeDef", {"PartNumber": number, "ETag": reply["ETag"], **checksum})
+            return cast("CompletedPartTypeDef", {"PartNumber": number, "ETag": reply["ETag"], **checksum})
 
     def _complete(self) -> None:
         parts = sorted(self._sent, key=lambda part: part.get("PartNumber", 0))

@@ -88,12 +88,14 @@ class Trick:
         act: What it does.
         passed: Whether the request is passed on to the server before, the answer being lost.
         times: How many requests; None means all.
+        armed: Whether it is time for it.
     """
 
     of: str
     act: Act
     passed: bool = False
     times: int | None = None
+    armed: Callable[[], bool] = lambda: True
 
 
 @dataclass
@@ -187,7 +189,7 @@ class Relay:
             await trick.act(call)
 
     def _draw(self, line: str) -> Trick | None:
-        trick = next((each for each in self.tricks if each.of in line), None)
+        trick = next((each for each in self.tricks if each.of in line and each.armed()), None)
         if trick and trick.times is not None:
             trick.times -= 1
             if not trick.times:

@@ -60,11 +60,13 @@ class Odd:
     Attributes:
         act: What is done to a request.
         of: A part of the line of the requests that it is done to, if not just those of the row's place.
+        after: Only once a request with this in its line came, at whatever server.
         limit: Seconds that an answer may take for the client then; its own by default.
     """
 
     act: Act
     of: str = ""
+    after: str = ""
     limit: float | None = None
 
 

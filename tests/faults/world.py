@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote_plus, urlsplit
 import pytest
 from prefect import Task
 
-from prefect_octopusx.api import OctopusXClient, TaskState, VideoTask, ViduRequest, wait_until_final
+from prefect_octopusx.api import OctopusXClient, OctopusXError, TaskState, VideoTask, ViduRequest, wait_until_final
 from prefect_octopusx.sandbox import Fault, Sandbox
 from prefect_octopusx.sandbox.files import video_bytes
 from prefect_octopusx.storage import (
@@ -35,15 +35,16 @@ from prefect_octopusx.storage import (
 from prefect_octopusx.tasks import create_video, save_video, steps, wait_for_video
 from tests.clocks import Clock
 from tests.faults.relay import Call, Relay, Reply, Trick
-from tests.faults.table import Called, Elsewhere, Odd, Provocation
+from tests.faults.table import Called, Elsewhere, Odd, Provocation, Row, told
 from tests.faults.tls import untrusted
 from tests.servers import free_port
 
-__all__ = ["CAT", "PLACES", "World"]
+__all__ = ["CAT", "PLACES", "World", "live_through"]
 
 CAT = ViduRequest(model="viduq3-pro", prompt="a cat chasing butterflies", duration=5)
 PLACES = {"create": "POST /v1/video/create", "query": "GET /v1/video/query", "file": "GET /files/"}
 _FILES = re.compile(rb"http://127\.0\.0\.1:\d+/files/")
+_SANE = 3000  # characters of an error
 _logger = logging.getLogger("faults")
 T = TypeVar("T")
 
@@ -67,6 +68,7 @@ class World:
         self._name = ""  # what the gateway calls its task
         self._elsewhere: dict[str, tuple[str, int | None]] = {}
         self._limits: dict[str, float] = {}
+        self.bucket: Relay | None = None
 
     @asynccontextmanager
     async def open(self, make_store: Callable[[AsyncExitStack], Awaitable[VideoStore]]) -> AsyncIterator["World"]:
@@ -87,7 +89,7 @@ class World:
         """Let a fault happen.
 
         Args:
-            place: `create`, `query` or `file`.
+            place: `create`, `query`, `file` or `bucket`.
             by: The fault.
             accepted: Whether a create that the fault happens to is accepted all the same; None: as the fault has it.
             once: Only to one request.
@@ -98,8 +100,10 @@ class World:
                 fault = replace(by, billed=accepted) if accepted is not None else by
                 self.sandbox.add_fault(replace(fault, times=1) if once else fault)
             case Odd():
-                relay = self.files if place == "file" else self.gateway
-                relay.tricks.append(Trick(by.of or PLACES[place], by.act, passed=bool(accepted), times=times))
+                relay = self._relays[place]
+                armed = partial(self._came, by.after) if by.after else lambda: True
+                trick = Trick(by.of or PLACES[place], by.act, passed=bool(accepted), times=times, armed=armed)
+                relay.tricks.append(trick)
                 if by.limit is not None:
                     self._limits[place] = by.limit
             case Elsewhere():
@@ -110,8 +114,8 @@ class World:
     def calm(self) -> None:
         """End all faults."""
         self.sandbox.clear_faults()
-        self.gateway.tricks.clear()
-        self.files.tricks.clear()
+        for relay in self._relays.values():
+            relay.tricks.clear()
         self._elsewhere.clear()
         self._limits.clear()
 
@@ -171,7 +175,7 @@ class World:
 
     def tries(self, place: str) -> int:
         """Return how often something was asked for at a place."""
-        return (self.files if place == "file" else self.gateway).count(PLACES[place])
+        return self._relays[place].count(PLACES[place])
 
     # How it is done.
 
@@ -238,6 +242,14 @@ class World:
         assert place == "untrusted"
         return await self._stack.enter_async_context(untrusted())
 
+    @property
+    def _relays(self) -> dict[str, Relay]:
+        bucket = {"bucket": self.bucket} if self.bucket else {}
+        return {"create": self.gateway, "query": self.gateway, "file": self.files, **bucket}
+
+    def _came(self, part: str) -> bool:
+        return any(relay.count(part) for relay in self._relays.values())
+
     def _edit(self, call: Call, reply: Reply) -> Reply:
         """Let the gateway name our file host, and call its task as it is to be called."""
         if "/files/" in call.line:
@@ -256,6 +268,29 @@ class World:
         assert unquote_plus(found[1].decode()) == self._name, "the id was not kept as it was"
         true = quote(self.sandbox.jobs[-1].id, safe="").encode()
         return head[: found.start(1)] + true + head[found.end(1) :]
+
+
+async def live_through(world: World, place: str, row: Row, by: Provocation, accepted: bool | None) -> None:
+    """Let a fault happen and stay, and see what the row says; take it away, and see the video stored and paid once."""
+    fate = row.fate
+    world.provoke(place, by, accepted=accepted)
+    if row.sees:
+        with pytest.raises(OctopusXError) as caught:
+            await world.run()
+        said = f"{type(caught.value).__name__}: {caught.value}"
+        assert re.fullmatch(told(row.sees), said, re.DOTALL), said
+        assert len(said) < _SANE
+        assert not re.search(r"sk-sandbox|sig=|\0", said), said
+        assert place != "create" or (world.tries(place) > 1) == (fate.again == "yes")
+    else:
+        await world.run()
+    world.calm()
+    left = await world.record()
+    assert (left.state if left else "none") == fate.record
+    assert world.billed == (fate.billed if accepted is None else "once" if accepted else "nothing")
+    record = await world.go_on(fate.then) if row.sees else await world.run()
+    assert (record.state, record.task_id) == (RecordState.COMPLETED, world.task_id)
+    assert world.paid == 1
 
 
 async def _look(_task: VideoTask) -> None:
