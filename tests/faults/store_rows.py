@@ -91,6 +91,6 @@ BUCKET_ROWS = (
     Row("the upload can't be completed, or that is not told", LATER,
         _late("CompleteMultipartUpload", "the …", later=True), _all(_BROKEN, raw(b""), of=_WHOLE), padding=PADDING),
     Row("the video is there, and its record can't be completed", LATER,
-        "DestinationUnavailable: hero, task …: PutObject of s3://…/clips/hero.json (endpoint …) failed: the server asks …",
+        "DestinationUnavailable: hero, task …: PutObject of s3://…/clips/hero.json (endpoint …) failed: the server …",
         (Odd(_SLOW, of=f"PUT /faults/clips/{_RECORD}", after="PUT /faults/clips/hero.mp4"),)),
 )  # fmt: skip
