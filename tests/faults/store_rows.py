@@ -2,9 +2,9 @@
 
 from prefect_octopusx.storage import RecordState
 from tests.faults.relay import Act, answer, half_closed, raw, reset
-from tests.faults.table import FORBIDDEN, LATER, UNSENT, Fate, Odd, Provocation, Row
+from tests.faults.table import FORBIDDEN, LATER, UNSENT, Disk, Fate, Odd, Provocation, Row
 
-__all__ = ["BUCKET_ROWS", "PADDING"]
+__all__ = ["BUCKET_ROWS", "FOLDER_ROWS", "PADDING"]
 
 PADDING = 6 * 2**20
 """Bytes that make a video too long for one part of 5 MiB."""
@@ -93,4 +93,18 @@ BUCKET_ROWS = (
     Row("the video is there, and its record can't be completed", LATER,
         "DestinationUnavailable: hero, task …: PutObject of s3://…/clips/hero.json (endpoint …) failed: the server …",
         (Odd(_SLOW, of=f"PUT /faults/clips/{_RECORD}", after="PUT /faults/clips/hero.mp4"),)),
+)  # fmt: skip
+
+_FULL_DISK = "the disk is full. Free some space, or choose another folder"
+_READ_ONLY = "the file system is read-only. Choose another folder"
+
+FOLDER_ROWS = (
+    Row("the disk is full, from the start", _MISSED, f"DestinationError: … can't be used: {_FULL_DISK}…",
+        (Disk("full"),)),
+    Row("the disk is full, once it is submitted", FORBIDDEN,
+        f"DestinationError: hero, task …: … can't be used: {_FULL_DISK}. {_KEPT}", (Disk("full", late=True),)),
+    Row("the disk is read-only, from the start", _MISSED, f"DestinationError: … can't be used: {_READ_ONLY}…",
+        (Disk("read-only"),)),
+    Row("the disk is read-only, once it is submitted", FORBIDDEN,
+        f"DestinationError: hero, task …: … can't be used: {_READ_ONLY}. {_KEPT}", (Disk("read-only", late=True),)),
 )  # fmt: skip

@@ -18,6 +18,7 @@ __all__ = [
     "UNCERTAIN",
     "UNSENT",
     "Called",
+    "Disk",
     "Elsewhere",
     "Fate",
     "Odd",
@@ -84,8 +85,21 @@ class Called:
     id: str
 
 
-Provocation = Fault | Odd | Elsewhere | Called
-"""A fault of the sandbox, one of the relay before it, a wrong address, or a name."""
+@dataclass(frozen=True)
+class Disk:
+    """The disk of the folder becomes `full` or `read-only`.
+
+    Attributes:
+        becomes: What.
+        late: Only once the video is submitted.
+    """
+
+    becomes: str
+    late: bool = False
+
+
+Provocation = Fault | Odd | Elsewhere | Called | Disk
+"""A fault of the sandbox, one of the relay before it, a wrong address, a name, or a disk."""
 
 
 @dataclass(frozen=True)

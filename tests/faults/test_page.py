@@ -6,7 +6,7 @@ from tests.docs.pages import rows, section, text
 from tests.faults.create_rows import CREATE_ROWS
 from tests.faults.file_rows import FILE_ROWS
 from tests.faults.query_rows import QUERY_ROWS
-from tests.faults.store_rows import BUCKET_ROWS
+from tests.faults.store_rows import BUCKET_ROWS, FOLDER_ROWS
 from tests.faults.table import Row
 
 _SECTIONS = {
@@ -14,6 +14,7 @@ _SECTIONS = {
     "While the video is waited for": QUERY_ROWS,
     "While the file is fetched": FILE_ROWS,
     "The bucket": BUCKET_ROWS,
+    "The folder": FOLDER_ROWS,
 }
 
 
