@@ -24,6 +24,7 @@ __all__ = [
     "Odd",
     "Provocation",
     "Row",
+    "Server",
     "told",
 ]
 
@@ -98,8 +99,21 @@ class Disk:
     late: bool = False
 
 
-Provocation = Fault | Odd | Elsewhere | Called | Disk
-"""A fault of the sandbox, one of the relay before it, a wrong address, a name, or a disk."""
+@dataclass(frozen=True)
+class Server:
+    """Prefect's server, from the first look at the video on.
+
+    Attributes:
+        does: Plays `away`, `locked` (its database), or takes no `events`.
+        minutes: For how long, if it ends while the run waits.
+    """
+
+    does: str
+    minutes: float = 0
+
+
+Provocation = Fault | Odd | Elsewhere | Called | Disk | Server
+"""A fault of the sandbox, one of the relay before it, a wrong address, a name, a disk, or Prefect's server."""
 
 
 @dataclass(frozen=True)

@@ -2,33 +2,23 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
-from prefect.blocks.system import Secret
-from pydantic import SecretStr
 
-from prefect_octopusx.blocks import LocalDestination, OctopusXCredentials
-from prefect_octopusx.flows import generate_video
 from prefect_octopusx.sandbox import Sandbox
-from prefect_octopusx.storage import RecordState, VideoStore
-from tests.clocks import Clock
+from prefect_octopusx.storage import RecordState
 from tests.faults.create_rows import CREATE_ROWS
 from tests.faults.file_rows import FILE_ROWS
-from tests.faults.query_rows import QUERY_ROWS
+from tests.faults.flow_world import FlowWorld, flow_world
 from tests.faults.table import Row, told
-from tests.faults.world import CAT, World
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "retries_at_once")
 
 _RUNNING = "Flow run encountered an exception: "
 _SAMPLES = (
-    ("create", CREATE_ROWS, "429, too many requests"),
     ("create", CREATE_ROWS, "502, 503, 504, 520, 524 with a proxy's page"),
     ("create", CREATE_ROWS, "a refusal of 100 KB, with NUL"),  # which Prefect's database would not take
-    ("query", QUERY_ROWS, "failed, with a reason of 1 MB"),
     ("file", FILE_ROWS, "cut at any byte, the length"),
 )
 _CASES = [
@@ -40,27 +30,9 @@ _CASES = [
 assert len(_CASES) == len(_SAMPLES)
 
 
-class FlowWorld(World):
-    """A world in which the flow itself is asked."""
-
-    destination: LocalDestination
-
-    async def state(self, **options: Any) -> Any:  # noqa: ANN401 - a state of Prefect
-        given = {"name": "hero", "destination": self.destination, "poll_interval": 0.05, "return_state": True}
-        key = Secret(value=SecretStr(self.sandbox.key))
-        credentials = OctopusXCredentials(api_key=key, base_url=self.gateway.address)
-        return await generate_video(request=CAT, credentials=credentials, **(given | options))
-
-
 @pytest.fixture
 async def world(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[FlowWorld]:
-    opened = FlowWorld(sandbox, Clock())
-    opened.destination = LocalDestination(folder=tmp_path / "videos", poster=False)
-
-    async def folder(_: AsyncExitStack) -> VideoStore:
-        return await opened.destination.store()
-
-    async with opened.open(folder):
+    async with flow_world(sandbox, tmp_path / "videos") as opened:
         yield opened
 
 

@@ -5,6 +5,7 @@ import pytest
 from tests.docs.pages import rows, section, text
 from tests.faults.create_rows import CREATE_ROWS
 from tests.faults.file_rows import FILE_ROWS
+from tests.faults.prefect_rows import PREFECT_ROWS
 from tests.faults.query_rows import QUERY_ROWS
 from tests.faults.store_rows import BUCKET_ROWS, FOLDER_ROWS
 from tests.faults.table import Row
@@ -15,6 +16,7 @@ _SECTIONS = {
     "While the file is fetched": FILE_ROWS,
     "The bucket": BUCKET_ROWS,
     "The folder": FOLDER_ROWS,
+    "Prefect": PREFECT_ROWS,
 }
 
 
