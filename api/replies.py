@@ -79,9 +79,11 @@ _THUMBNAILS = ("thumbnail_url", "thumbnailUrl", "cover_url", "creations.0.cover_
 _ERRORS = ("error", "fail_reason", "failure_reason", "error_message", "err_code", "message", "detail")
 _NESTS = ("data", "result", "output", "video", "task_result", "properties", "detail")
 _URL = re.compile(r"(?i)https?://\S+")
-_DEEPEST = 20  # levels; tasks have three
+_DEEPEST = 20  # levels of wrappers that are looked into; replies have three
+_LONGEST_ID = 4096  # characters; a longer one could not be asked for in a URL
+_LONGEST_CODE = 200  # characters
 _LONGEST_ERROR = 2000  # characters
-_LONGEST_CODE = 200
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def read_created(body: JSONObject) -> VideoTask | None:
@@ -143,9 +145,14 @@ def _ids(body: JSONObject) -> list[str]:
     """Return every id in the reply, the one to ask with first. Text comes before numbers, which are database rows."""
     paths = ("id", "task_id", "data.id", "data.task_id", "data", "result.id", "video_id", "data.video_id")
     found = [value for path in paths if isinstance(value := _at(body, path), str | int) and not isinstance(value, bool)]
-    texts = [value.strip() for value in found if isinstance(value, str) and value.strip()]
+    texts = [value.strip() for value in found if isinstance(value, str) and _is_id(value.strip())]
     numbers = [str(value) for value in found if isinstance(value, int) and value > 0]
     return list(dict.fromkeys(texts or numbers))
+
+
+def _is_id(text: str) -> bool:
+    """Tell whether this can be asked for, and be written down anywhere."""
+    return 0 < len(text) <= _LONGEST_ID and not _CONTROL.search(text)
 
 
 def _video_url(task: JSONObject) -> str | None:

@@ -25,7 +25,7 @@ from prefect_octopusx.api.errors import (
     SubmissionUncertain,
     TaskNotFound,
 )
-from prefect_octopusx.api.redact import redact
+from prefect_octopusx.api.redact import redact, redact_url
 from prefect_octopusx.api.replies import TaskState, VideoTask, read_created
 
 __all__ = ["Answer", "create_error", "error_code", "error_text", "query_error"]
@@ -204,7 +204,8 @@ def _read(answer: Answer) -> tuple[Mapping[str, Any] | None, str, str]:
     error = body.get("error")
     inner: Mapping[str, Any] = error if isinstance(error, Mapping) else body
     code = error_code(inner) or ("unsuccessful" if body.get("success") is False else "")
-    said = error_text(error if isinstance(error, str) else inner) or f"HTTP {answer.status} without a reason"
+    missing = "a task id" if 200 <= answer.status < 300 and not code else "a reason"
+    said = error_text(error if isinstance(error, str) else inner) or f"HTTP {answer.status} without {missing}"
     return body, code, redact(said, most=_LONGEST_MESSAGE)
 
 
@@ -238,7 +239,8 @@ def _describe(answer: Answer) -> str:
 
 def _wrong_address(answer: Answer, said: str) -> str:
     hint = "check `base_url` (it ends before /v1)"
-    return f"it redirects to {answer.location}; {hint}" if answer.location else f"{said}; {hint}"
+    there = redact_url(answer.location)[:_LONGEST_MESSAGE] if answer.location else None
+    return f"it redirects to {there}; {hint}" if there else f"{said}; {hint}"
 
 
 def _error(

@@ -207,7 +207,7 @@ class S3Store(VideoStore):
                 ContentType="application/json",
                 **self._objects.arguments(data),
             )
-        return Entry(record, reply["ETag"])
+            return Entry(record, reply["ETag"])
 
     def _conflict(self, key: str) -> RecordConflict:
         address = self._objects.address(key)

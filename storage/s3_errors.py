@@ -24,6 +24,10 @@ _RIGHTS = (
 )
 _REGION = "Correct `region` or `endpoint_url`."
 _LATER = "Trying again may help."
+_ALWAYS_THERE = {"ETag", "LastModified", "UploadId"}
+_WRONG_PORT = (
+    "Correct `endpoint_url` (MinIO's is the port of the API, not of the console), or look at the proxy before it."
+)
 
 # code: (reason, way on); `{said}` is the server's own message
 _BY_CODE = {
@@ -80,6 +84,12 @@ def explaining(options: S3Options, operation: str, key: str) -> Iterator[None]:
         raise _from_answer(place, options, error) from None
     except BotoCoreError as error:
         raise _without_answer(place, options, error) from None
+    except KeyError as missing:
+        if missing.args[0] not in _ALWAYS_THERE:
+            raise
+        raise DestinationError(
+            f"{place}: what answers is not S3 (it tells no {missing.args[0]}). {_WRONG_PORT}"
+        ) from None
 
 
 def status_of(error: "ClientError") -> int:

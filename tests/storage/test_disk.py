@@ -9,21 +9,21 @@ import pytest
 
 from tests.storage.disk import ACTS
 
-_ALONE = ("unshare", "--mount", "--map-root-user")
+ALONE = ("unshare", "--mount", "--map-root-user")
 
 
-def _may_mount() -> bool:
+def may_mount() -> bool:
     try:
-        return subprocess.run([*_ALONE, "true"], check=False, capture_output=True).returncode == 0
+        return subprocess.run([*ALONE, "true"], check=False, capture_output=True).returncode == 0
     except FileNotFoundError:
         return False
 
 
-@pytest.mark.skipif(not _may_mount(), reason="this machine lets nobody mount a disk of his own (unshare)")
+@pytest.mark.skipif(not may_mount(), reason="this machine lets nobody mount a disk of his own (unshare)")
 @pytest.mark.parametrize("act", ACTS)
 async def test_a_disk_of_64_kb(act: str, tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        *_ALONE,
+        *ALONE,
         *(sys.executable, "-W", "error", "-m", "tests.storage.disk", str(tmp_path), act),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
