@@ -1,8 +1,9 @@
 """When to ask next. A pure function: time and chance are arguments.
 
-What is known: the gateway refreshes a job about every 15 s, so asking faster finds nothing new; a look that comes
-late by a fixed share of a job's age is equally annoying for short and long jobs, and costs few looks for long ones;
-progress comes in coarse steps, so it may move a look but is not trusted to move it far.
+What is known: the gateway refreshes a job about every 15 s, so asking faster finds nothing new; before a family's
+videos are ever ready, looks are wasted; a look that comes late by a fixed share of a job's age is equally annoying for
+short and long jobs, and costs few looks for long ones; progress comes in coarse steps, so it may move a look but is not
+trusted to move it far. `make bench` compares what comes of it with fixed intervals.
 """
 
 from collections.abc import Collection, Sequence
@@ -24,7 +25,8 @@ OFF_PEAK_DEADLINE = 49 * 3600.0
 """Vidu renders off-peak jobs within 48 hours, or cancels them; one hour more for the gateway to notice."""
 
 _REFRESH = 15.0
-_SHARE_OF_AGE = 1 / 8
+_SHARE_OF_AGE = 1 / 16
+_SHARE_WHERE_SLOW = 1 / 8  # where a look costs little if it is late: overdue, off-peak, or with a start for each
 _CEILING = 60.0
 _OFF_PEAK_FLOOR, _OFF_PEAK_CEILING = 300.0, 900.0
 _WORTH = 20.0  # times what a start costs: so a look that needs one takes a twentieth of the time at most
@@ -153,20 +155,20 @@ def end_by_progress(steps: Sequence[tuple[float, float]]) -> float | None:
 def _standard(age: float, family: str | None, steps: Sequence[tuple[float, float]], usual: Likely | None) -> float:
     if age < _FIRST_LOOK:
         return _FIRST_LOOK
-    held = min(_MARGIN * usual.soonest - age, _LONGEST_HOLD) if usual else 0.0
-    near_its_end = usual is not None and usual.soonest <= age <= usual.latest
-    share = min(_CEILING, max(_REFRESH, age * _SHARE_OF_AGE / (2 if near_its_end else 1)))
+    likely = likely_ready(family, usual) if family else usual
+    held = min(_MARGIN * likely.soonest - age, _LONGEST_HOLD) if likely else 0.0
+    overdue = likely is not None and age > likely.latest
+    share = min(_CEILING, max(_REFRESH, age * (_SHARE_WHERE_SLOW if overdue else _SHARE_OF_AGE)))
     end = end_by_progress(steps)
     if end is not None and end > age:  # an overdue job's progress tells nothing any more
         return max(_REFRESH, min((end - age) / 2, 2 * share, _CEILING), held)
-    hardly_before = 0.0 if usual else _HARDLY_BEFORE.get(family or "", 0.0)
-    return max(share, min(hardly_before - age, 2 * _REFRESH), held)
+    return max(share, held)
 
 
 def _off_peak(age: float) -> float:
-    return min(_OFF_PEAK_CEILING, max(_OFF_PEAK_FLOOR, age * _SHARE_OF_AGE))
+    return min(_OFF_PEAK_CEILING, max(_OFF_PEAK_FLOOR, age * _SHARE_WHERE_SLOW))
 
 
 def _with_starts(age: float, start_cost: float, *, off_peak: bool) -> float:
     floor, ceiling = (_OFF_PEAK_FLOOR, _OFF_PEAK_CEILING_WITH_STARTS) if off_peak else (_REFRESH, STANDARD_DEADLINE)
-    return max(min(ceiling, max(floor, age * _SHARE_OF_AGE)), _WORTH * start_cost)
+    return max(min(ceiling, max(floor, age * _SHARE_WHERE_SLOW)), _WORTH * start_cost)

@@ -2,16 +2,15 @@
 
 - Two requests start at least 60 / rate seconds apart, so no window of any length has more than the rate allows.
 - Where creates and looks both wait, they take turns.
-- Of the looks that are wanted by now, the one with the highest score goes first: the seconds since the last look at its
-  video, times a weight from 1/8 to 1 for how likely the video became ready in them.
+- Of the looks that are wanted by now, the one at the video that most likely became ready since its last goes first.
+- But a look that has waited for seven rounds goes before all others. A round gives all that wait a turn.
 
-So no look waits for ever: **where n videos want looks and one gets a turn every T seconds, each waits less than 8 n T
-seconds.** Say one waits for X seconds. In the last eighth of them, x seconds after the beginning, its score is at least
-x / 8. Another video that gets a turn in that eighth scores at most x - 7/8 X < x / 8 afterwards, so it gets no second
-one there. The eighth has at most n - 1 turns, then: X / 8 < n T. (T is 60 / rate, and twice that while creates wait.)
+So no look waits for ever: **where at most n videos want looks and one gets a turn every T seconds, each waits less than
+8 n T seconds.** After 7 n T at the latest it goes before all but those that have waited longer, and of them there are
+n - 1 at most, each of which has to wait anew once it had its turn. (T is 60 / rate, and twice that while creates wait.)
 
 From 128 looks on, a ranking of all serves for a 64th of them, so that a turn costs as much with many as with few. A
-ranking is as of its time, so the same holds; but that from before the eighth may have so many turns left: 8.125 n T.
+ranking is as of its time, and one from before the 7 n T may have so many turns left: 8.02 n T, then.
 """
 
 import heapq
@@ -26,7 +25,8 @@ __all__ = ["Kind", "Look", "Turns"]
 
 Kind = Literal["create", "look"]
 
-_LEAST = 1 / 8
+_ROUNDS = 7  # that a look may wait, however unlikely it is worth it
+_UNKNOWN = 0.5  # the likelihood where nothing is known
 _RANKED_AGAIN = 64  # times, while all that wait get a turn: so a turn costs as much with many as with few
 _REMEMBERED = 32  # durations of a family
 _CLOSED = 20.0  # seconds to leave a gateway alone that says 429 without `Retry-After`
@@ -168,27 +168,34 @@ class Turns:
         return Likely.of(self._durations.get(family, ()))
 
     def _best(self, now: float) -> int:
-        """Return the look with the highest score. Where very many wait, a ranking of all serves for several turns."""
+        """Return the look that ranks first. Where very many wait, a ranking of all serves for several turns."""
         while self._ranked:
             if (number := self._ranked.pop()) in self._looks:  # else it has left
                 return number
         serves = max(1, len(self._looks) // _RANKED_AGAIN)
-        best = heapq.nlargest(serves, self._looks, key=lambda each: self._score(self._looks[each], now))
+        best = heapq.nlargest(serves, self._looks, key=lambda each: self._rank(self._looks[each], now))
         self._ranked = best[:0:-1]
         return best[0]
 
-    def _score(self, look: Look, now: float) -> float:
-        """Return how much a look is worth by now; it grows without end for as long as nobody looks."""
-        submitted_at = look.wanted_at if look.submitted_at is None else look.submitted_at
-        looked_at = submitted_at if look.looked_at is None else look.looked_at
-        likely = self._likely.get(look.family) if look.family is not None else None
+    def _rank(self, look: Look, now: float) -> tuple[bool, float, float]:
+        """Return what a look is ranked by: whether it has waited too long, how likely it is worth it, its wait."""
+        waited = now - look.wanted_at
+        if waited > _ROUNDS * len(self._looks) * 60 / self.rate:
+            return True, waited, 0.0
+        return False, self._chance(look, now), waited
+
+    def _chance(self, look: Look, now: float) -> float:
+        """Return how likely the video became ready since the last look."""
+        if look.submitted_at is None or look.family is None:
+            return _UNKNOWN
+        looked_at = look.submitted_at if look.looked_at is None else look.looked_at
+        before, age = looked_at - look.submitted_at, now - look.submitted_at
+        likely = self._likely.get(look.family)
         if likely is None:
-            return (now - looked_at) / 2
+            return (age - before) / age if age > 0 else 0.0
         if look.ends_at is not None and look.ends_at > now:
-            likely = likely.narrowed(look.ends_at - submitted_at)
-        # Squared, because one likely look is worth more than two that are half as likely.
-        chance = likely.between(looked_at - submitted_at, now - submitted_at) ** 2
-        return (now - looked_at) * (_LEAST + (1 - _LEAST) * chance)
+            likely = likely.narrowed(look.ends_at - look.submitted_at)
+        return likely.between(before, age)
 
     def _may_be(self, kind: Kind) -> bool:
         return bool(self._looks if kind == "look" else self._creates) and self._free[kind] > 0

@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 from prefect_octopusx.api.requests.messages import shown
 from prefect_octopusx.batches.errors import Fault, refused
 from prefect_octopusx.batches.values import Object, parsed, unsuitable
-from prefect_octopusx.batches.yaml_values import Items, YamlFault, load
 
 __all__ = ["MAX_BYTES", "MAX_ROWS", "Record", "Table", "read", "record"]
 
@@ -130,6 +129,9 @@ def _jsonl(data: bytes, _where: str) -> Table:
 
 
 def _yaml(data: bytes, where: str) -> Table:
+    # Here, since its library takes as long to load as half of this package, and few runs read YAML.
+    from prefect_octopusx.batches.yaml_values import Items, YamlFault, load  # noqa: PLC0415
+
     text = _text(data, where)
     try:
         document = load(text, characters=MAX_BYTES, items=MAX_ROWS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, HttpUrl, field_validator, model_validator
 
+from prefect_octopusx.api.schemas import SchemaOnce
 from prefect_octopusx.blocks.credentials import LOGOS
 from prefect_octopusx.blocks.forms import can_be_empty
 from prefect_octopusx.blocks.parameters import without_bookkeeping
@@ -52,7 +53,7 @@ def _checked(value: str | None) -> str | None:
     return check_public_base_url(value) if value and value.strip() else None  # a form may send an empty text
 
 
-class S3Destination(SavedBlock):
+class S3Destination(SchemaOnce, SavedBlock):
     """A place in an S3 bucket: AWS, or any store that speaks S3 and honours conditional writes (MinIO, R2, Ceph).
 
     Credentials come from AWS's own chain (a role, the environment, a profile) unless a saved block is named.
@@ -210,7 +211,7 @@ _STORE_OPTIONS = (
 )  # fmt: skip
 
 
-class LocalDestination(SavedBlock):
+class LocalDestination(SchemaOnce, SavedBlock):
     """A folder on this machine, with the same promises as a bucket. For Linux and macOS.
 
     Attributes:

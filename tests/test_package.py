@@ -110,10 +110,46 @@ def test_the_collection_entry_point_registers_the_blocks() -> None:
     assert found.load() is blocks
 
 
-def test_boto3_is_loaded_only_when_it_is_needed() -> None:
-    """It costs start time, and a flow that stores in a folder never needs it."""
-    code = "import sys, prefect_octopusx.flows; sys.exit('boto3' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+HEAVY = {"boto3", "botocore", "av", "cyclopts", "imagesize", "ruamel.yaml", "rich.progress", "rich.table"}
+PREFECT = "import prefect, prefect.flow_engine, prefect.task_engine"
+IN_A_FOLDER = """
+import asyncio
+from prefect_octopusx.api import ViduRequest
+from prefect_octopusx.batches import read_manifest
+from prefect_octopusx.blocks import LocalDestination
+from prefect_octopusx.doctor import diagnose
+from prefect_octopusx.flows import generate_videos
+ViduRequest(model="viduq3-pro", prompt="a cat", images=["https://example.com/cat.png"])
+read_manifest(b"name,model,prompt\\na,viduq3-pro,a cat\\n", where="cats.csv")
+async def look():
+    return await (await LocalDestination(folder="no-such-folder").store()).read("cat")
+assert asyncio.run(look()) is None
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "code", "strangers"),
+    [
+        pytest.param(PREFECT, IN_A_FOLDER, HEAVY, id="with Prefect"),
+        pytest.param(
+            "", "import prefect_octopusx.api, prefect_octopusx.batches, prefect_octopusx.storage",
+            HEAVY - {"rich.progress", "rich.table"} | {"prefect"},  # these httpx loads
+            id="without Prefect",
+        ),
+        pytest.param(
+            "", "import prefect_octopusx.cli.program",
+            HEAVY - {"cyclopts", "rich.progress", "rich.table"} | {"prefect", "httpx"},
+            id="the terminal's help",
+        ),
+    ],
+)  # fmt: skip
+def test_what_takes_long_to_load_is_loaded_when_it_is_needed(before: str, code: str, strangers: set[str]) -> None:
+    """What Prefect loads itself does not count. A list in CSV, stored in a folder, needs none of it."""
+    program = f"import sys\n{before}\nbefore = set(sys.modules)\n{code}\nprint(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    assert any(name.startswith("prefect_octopusx.") for name in loaded)
+    assert not loaded & strangers
 
 
 def test_requests_and_records_survive_pickling() -> None:

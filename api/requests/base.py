@@ -33,6 +33,7 @@ from prefect_octopusx.api.redact import redact, redact_image, redact_url
 from prefect_octopusx.api.requests import images as pictures
 from prefect_octopusx.api.requests.forms import make_form
 from prefect_octopusx.api.requests.messages import Problem, refusal, rule, shown
+from prefect_octopusx.api.schemas import SchemaOnce
 
 __all__ = ["CUSTOM_HINT", "DoubtAllowed", "LowerCase", "RequestBase", "UpperCase", "VideoRequestBase", "not_blank"]
 
@@ -56,7 +57,7 @@ def not_blank(value: str, info: ValidationInfo) -> str:
     return value
 
 
-class RequestBase(BaseModel):
+class RequestBase(SchemaOnce, BaseModel):
     """A request: strict, frozen, without unknown fields. Fields that are None are left to the vendor (V-19)."""
 
     model_config = ConfigDict(

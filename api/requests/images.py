@@ -18,8 +18,6 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import imagesize
-
 from prefect_octopusx.api.redact import is_marked, redact_image
 from prefect_octopusx.api.requests.messages import lower_scheme, rule, shown
 
@@ -288,8 +286,15 @@ def _look(file: BinaryIO, length: int, name: str, limits: Limits, guess: str) ->
             f"the kind of {name} cannot be told ({length} bytes): give a data URI, which names it, as data:image/bmp;…"
         )
     _check_length(length, name, limits)
-    width, height = imagesize.get(file) if limits.kinds else (0, 0)
+    width, height = _size(file) if limits.kinds else (0, 0)
     return Picture(kind, length, max(width, 0), max(height, 0))
+
+
+def _size(file: BinaryIO) -> tuple[int, int]:
+    import imagesize  # noqa: PLC0415 - brings an XML parser along, and most requests have no picture to look into
+
+    width, height = imagesize.get(file)
+    return int(width), int(height)
 
 
 def _kind_of(head: bytes) -> str | None:

@@ -21,13 +21,16 @@ def test_the_first_look_comes_after_ten_seconds_and_then_never_faster_than_the_g
 
 def test_the_older_a_job_the_longer_the_wait_up_to_a_minute() -> None:
     assert delay(60) == 15
-    assert delay(240) == 30
+    assert delay(480) == 30
     assert delay(3000) == 60
 
 
-def test_before_a_family_is_ever_ready_looks_are_fewer() -> None:
-    assert delay(30, family="sora") == 30
-    assert delay(30, family="vidu") == 15
+def test_before_a_family_is_ever_ready_there_is_no_look_but_the_first() -> None:
+    assert delay(0, family="sora") == 10
+    assert delay(10, family="sora") == 0.8 * 150 - 10
+    assert delay(10, family="veo") == pytest.approx(0.8 * 90 - 10)
+    assert delay(10, family="vidu") == 15
+    assert delay(10, family="custom") == 15
 
 
 def test_progress_moves_the_look_but_not_far() -> None:
@@ -44,16 +47,18 @@ def test_looks_are_held_back_until_shortly_before_any_video_was_ready_lately() -
     assert delay(0, usual=USUAL) == 10  # a refusal by moderation comes early
     assert delay(20, usual=USUAL) == 120  # never for longer
     assert delay(100, usual=USUAL) == 60  # until 0.8 times the shortest
-    assert delay(150, usual=USUAL) == 150 / 8
+    assert delay(150, usual=USUAL) == 15
     assert delay(100, usual=USUAL, steps=[(50, 10), (100, 90)]) == 60  # progress is coarse
-    assert delay(10, family="sora") == 30
+    assert delay(10, family="sora") == 110
     assert delay(10, family="sora", usual=Likely(20, 30, 40)) == 15  # what was seen wins over what was published
 
 
-def test_around_their_usual_end_videos_are_looked_at_twice_as_often() -> None:
-    assert delay(240) == 30
-    assert delay(240, usual=USUAL) == 15
-    assert delay(480, usual=USUAL) == 60  # overdue
+def test_what_takes_longer_than_nearly_all_is_looked_at_half_as_often() -> None:
+    assert delay(400, usual=USUAL) == 25
+    assert delay(401, usual=USUAL) == 401 / 8
+    assert delay(480, usual=USUAL) == 60
+    assert delay(361, family="veo") == 361 / 8
+    assert delay(361, family="custom") == 361 / 16
 
 
 def test_what_videos_took_lately_changes_nothing_for_off_peak_jobs_and_given_intervals() -> None:

@@ -262,12 +262,22 @@ def test_of_looks_that_are_wanted_the_likeliest_comes_first() -> None:
     }
     assert order(turns, looks, 500) == [
         "surely ready",
-        "ready by its progress",
         "probably ready",
+        "ready by its progress",
         "far from ready",
-        "too young",
         "looked at a moment ago",
+        "too young",
     ]
+
+
+def test_where_nothing_is_known_of_a_family_the_longest_unseen_share_of_the_age_comes_first() -> None:
+    turns = Turns(RATE, looks=9, creates=1)
+    looks = {
+        "looked at lately": Look(500, submitted_at=0, looked_at=400, family="own"),
+        "half of its age ago": Look(500, submitted_at=0, looked_at=250, family="own"),
+        "never looked at": Look(500, submitted_at=490, family="own"),
+    }
+    assert order(turns, looks, 500) == ["never looked at", "half of its age ago", "looked at lately"]
 
 
 def test_a_look_that_is_wanted_later_is_not_called_before() -> None:
@@ -296,7 +306,7 @@ def test_a_request_that_starts_late_in_its_turn_moves_the_next_call() -> None:
 def test_what_a_family_took_lately_counts_also_for_looks_that_wait_already() -> None:
     def first(*durations: float) -> str:
         turns = Turns(RATE, looks=9, creates=1)
-        numbers = {turns.join(Look(0, 0, family=name)): name for name in ("sora", "vidu")}
+        numbers = {turns.join(Look(100, 0, family=name)): name for name in ("sora", "vidu")}
         for seconds in durations:
             turns.took("vidu", seconds)
         called = turns.call(100)
@@ -312,14 +322,14 @@ def test_a_turn_costs_as_much_where_thousands_wait() -> None:
     scored = 0
 
     class Counting(Turns):
-        def _score(self, look: Look, now: float) -> float:
+        def _rank(self, look: Look, now: float) -> tuple[bool, float, float]:
             nonlocal scored
             scored += 1
-            return super()._score(look, now)
+            return super()._rank(look, now)
 
     videos = 3000
     turns = Counting(RATE, looks=videos, creates=1)
-    called = [turns.join(Look(0.0, looked_at=-1.0 * number)) for number in range(videos)]
+    called = [turns.join(Look(-1.0 * number)) for number in range(videos)]
     assert [turns.call(number * EVERY) for number in range(videos)] == called[::-1]  # who waits longest goes first
     assert scored < 70 * videos
 

@@ -229,10 +229,11 @@ def test_each_look_says_what_is_known_of_its_video() -> None:
     looks, off_peak = run(main())
     assert looks == [
         Look(1010, 1000, 1000, "vidu"),
-        Look(1030, 1000, 1010, "vidu"),
-        Look(1045, 1000, 1030, "vidu", ends_at=1050),  # 0 % after 10 s and 50 % after 30 s
-        Look(1060, 1000, 1045, "vidu", ends_at=1053.75),  # 80 % after 45 s
-        Look(1075, 1000, 1060, "vidu", ends_at=1053.75),
+        Look(1025, 1000, 1010, "vidu"),
+        Look(1042.5, 1000, 1025, "vidu", ends_at=1060),  # 0 % after 10 s and 30 % after 25 s
+        Look(1058.75, 1000, 1042.5, "vidu", ends_at=1075),  # 50 % after 42.5 s
+        Look(1073.75, 1000, 1058.75, "vidu", ends_at=1070.9375),  # 80 % after 58.75 s
+        Look(1088.75, 1000, 1073.75, "vidu", ends_at=1070.9375),
     ]
     assert off_peak == [Look(look.wanted_at) for look in off_peak]
 

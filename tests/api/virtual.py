@@ -69,11 +69,19 @@ class Gateway:
         latency: Seconds until an answer.
         times: Whether it tells when a job was created and completed.
         progress: Whether it tells the progress.
+        together: Whether it looks at all jobs at the same times, whenever each was submitted.
     """
 
     def __init__(
-        self, *, refresh: float = 15.0, latency: float = 0.3, times: bool = True, progress: bool = True
+        self,
+        *,
+        refresh: float = 15.0,
+        latency: float = 0.3,
+        times: bool = True,
+        progress: bool = True,
+        together: bool = False,
     ) -> None:
+        self.together = together
         self.refresh, self.latency, self.times, self.progress = refresh, latency, times, progress
         self.jobs: dict[str, Job] = {}
         self.asked: list[tuple[float, str]] = []
@@ -104,7 +112,7 @@ class Gateway:
             if begin <= asked < end:
                 raise RateLimited("too many requests", status=429, retry_after=retry_after)
         job = self.jobs[task_id]
-        row = job.row(asked, self.refresh)
+        row = job.row(asked // self.refresh * self.refresh, 0) if self.together else job.row(asked, self.refresh)
         ready = row.state == "completed"
         return VideoTask(
             id=task_id,
@@ -118,6 +126,8 @@ class Gateway:
     def shown_at(self, task_id: str) -> float:
         """Return when it first says that a job is ready."""
         job = self.jobs[task_id]
+        if self.together:
+            return math.ceil(job.ready_at / self.refresh) * self.refresh
         return job.created_at + math.ceil((job.ready_at - job.created_at) / self.refresh) * self.refresh
 
 
