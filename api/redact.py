@@ -18,7 +18,7 @@ _SLASH = re.compile(r"(?i)\\+(?:/|u002f)|&(?:#x2f|#47|sol);")  # as JSON, in JSO
 _URL = re.compile(r"//(?:[^\s/?#\"'<>]*@)?(?P<rest>[^\s?#\"'<>]*)(?:[?#][^\s\"'<>]*)?")
 _ENCODED_URL = re.compile(r"(?i)%(?:25)*2f%(?:25)*2f(?P<rest>[^\s\"'<>]*)")
 _ENCODED_USER = re.compile(r"(?i)\A(?:(?!%(?:25)*(?:2f|3f|23))[^/?#])*(?:@|%(?:25)*40)")
-_ENCODED_QUERY = re.compile(r"(?i)%(?:25)*(?:3f|23).*")
+_ENCODED_QUERY = re.compile(r"(?i)(?:[?#]|%(?:25)*(?:3f|23)).*")
 _IS = r"(?:[:=]|%(?:25)*3[ad]|\\+u003d|&#(?:61|x3d);)"
 _QUOTES = r"(?:\\*[\"']|&quot;|&#(?:34|39|x27);|%(?:25)*2[27])*+"
 _BLANK = r"(?:\s|\+|%(?:25)*20)"
@@ -33,7 +33,7 @@ _BREAK = r"(?:\\+[rn]|\\+u000[ad]|&#(?:10|13|xa|xd);|[\r\n])++[ \t]*+"
 _INLINE = r"(?P<head>data(?::|%(?:25)*3a)"
 _DATA_URI = re.compile(
     rf"(?i){_INLINE}[^\s,\"'<>]{{0,100}}?(?:;|%(?:25)*3b)base64(?:,|%(?:25)*2c))(?:{_BREAK})?"
-    rf"[a-z0-9+/=_%-]++(?:{_BREAK}[a-z0-9+/=_%-]++|[ ][a-z0-9+/=_%-]{{16,}}+)*+"
+    rf"[a-z0-9+/=_%-]++(?:{_BREAK}(?!data[:%])[a-z0-9+/=_%-]++|[ ][a-z0-9+/=_%-]{{16,}}+)*+"
 )
 _DATA_URI_OF_TEXT = re.compile(
     rf"(?i){_INLINE}[a-z]{{1,20}}+(?:/|%(?:25)*2f)[^\s,\"'<>]{{1,100}}?(?:,|%(?:25)*2c))[^\s\"'<>,;…)]++"
@@ -58,16 +58,14 @@ def redact(text: str, *, most: int | None = None) -> str:
     if most is not None:
         return redact(text[:_LOOKED_AT])[:most]
     text = _SLASH.sub("/", text)
-    for inline in (_DATA_URI, _DATA_URI_OF_TEXT):
-        text = inline.sub(r"\g<head>…", text)
     text = _URL.sub(_without_query, text)
     text = _ENCODED_URL.sub(_without_encoded_query, text)
-    text = _SIGNATURE.sub(r"\g<name>…", text)
-    text = _BASE64.sub(lambda match: f"{match[0][:12]}…, {len(match[0])} characters", text)
-    text = _BASE64_LINES.sub(lambda match: f"{match[0][:12]}…, {len(match[0])} characters\n", text)
-    for secret in (_AUTHORIZATION, _BEARER, _KEY):
+    for secret in (_SIGNATURE, _AUTHORIZATION, _BEARER, _KEY):
         text = secret.sub(r"\g<name>…", text)
-    return text
+    for inline in (_DATA_URI, _DATA_URI_OF_TEXT):  # not before: the last line's end may take the next word with it
+        text = inline.sub(r"\g<head>…", text)
+    text = _BASE64.sub(lambda match: f"{match[0][:12]}…, {len(match[0])} characters", text)
+    return _BASE64_LINES.sub(lambda match: f"{match[0][:12]}…, {len(match[0])} characters\n", text)
 
 
 def redact_url(url: str) -> str:
