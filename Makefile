@@ -53,12 +53,14 @@ soak: $(READY)
 	SOAK_NAMES=300 SOAK_EXAMPLES=1000 $(CLEAN) $(BIN)/python -m pytest tests/soak tests/storage/test_model.py
 
 # What a thousand videos in one process take, and five thousand that wait; then what waiting without a process takes, and a
-# batch on one worker and on two. About 40 minutes; the last half on Linux only.
+# batch on one worker and on two (Linux only); a start, beside Prefect alone; polling, beside fixed intervals. An hour.
 bench: $(READY) postgres redis
 	$(CLEAN) $(BIN)/python -m benchmarks.scale --videos 1000
 	$(CLEAN) $(BIN)/python -m benchmarks.scale --videos 5000 --waiting
 	$(CLEAN) $(BIN)/python -m benchmarks.waiting --videos 100
 	$(CLEAN) $(BIN)/python -m benchmarks.fan_out
+	$(CLEAN) $(BIN)/python -m benchmarks.start
+	$(CLEAN) $(BIN)/python -m benchmarks.polling
 
 lint: $(READY)
 	$(BIN)/ruff check .
