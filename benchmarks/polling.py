@@ -15,7 +15,7 @@ _WIDE = 60_000.0  # requests a minute: no look waits
 def main() -> int:
     """Simulate, and print the tables."""
     parser = argparse.ArgumentParser(description="Requests against lag, in virtual time.")
-    parser.add_argument("--videos", type=int, default=2000)
+    parser.add_argument("--videos", type=int, default=1000)
     count = parser.parse_args().videos
     made = videos(count, within=2 * count)
     show(f"{count} videos, no budget", alone(made))
