@@ -55,7 +55,8 @@ soak: $(READY)
 
 # What a batch takes beside scripts that do the same, and a video in small and large batches; what a thousand videos in one
 # process take, and five thousand that wait; what waiting without a process takes, and a batch on one worker and on two; and
-# one video's way to the bucket beside other tools, whose environment is their own. Over an hour, most of it on Linux only.
+# one video's way to the bucket beside other tools, whose environment is their own; a start beside Prefect alone, and polling
+# beside fixed intervals. Well over an hour, most of it on Linux only.
 bench: $(READY) $(VENV)/.bench-ready postgres redis swift
 	$(CLEAN) $(BIN)/python -m benchmarks.compare
 	$(CLEAN) $(BIN)/python -m benchmarks.growth
@@ -66,6 +67,8 @@ bench: $(READY) $(VENV)/.bench-ready postgres redis swift
 	$(CLEAN) $(BIN)/python -m benchmarks.transfer --sizes 16 512
 	$(CLEAN) $(BIN)/python -m benchmarks.transfer --sizes 16 512 --rate 50 --latency 30
 	$(CLEAN) $(BIN)/python -m benchmarks.transfer --sizes 16 --swift
+	$(CLEAN) $(BIN)/python -m benchmarks.start
+	$(CLEAN) $(BIN)/python -m benchmarks.polling
 
 lint: $(READY)
 	$(BIN)/ruff check .
