@@ -8,6 +8,7 @@ from fractions import Fraction
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
+from prefect_octopusx.api.errors import OctopusXError
 from prefect_octopusx.storage.sample_tables import TablesTooLarge, check_tables
 
 if TYPE_CHECKING:
@@ -74,23 +75,31 @@ def look_into(file: BinaryIO, *, frame: bool) -> VideoLook:
         OctopusXError: `file` could not be read.
     """
     try:
-        import av  # noqa: PLC0415 - an extra, and slow to load
+        import av  # noqa: F401, PLC0415 - an extra, and slow to load
     except ImportError as error:
         raise NotDecodable(f"PyAV can't be loaded ({error})") from None
-    limited = _Limited(file)
     try:
-        check_tables(cast("BinaryIO", limited))
-        # Named, so that nothing in the file chooses a reader that would fetch from elsewhere.
-        with av.open(limited, mode="r", format="mp4", metadata_errors="replace") as container:
-            stream = next(iter(container.streams.video), None)
-            if stream is None:
-                raise NotDecodable("there is no video in it")
-            facts = _facts(container, stream)
-            return VideoLook(facts, _jpeg(_good_frame(container, stream, facts, limited)) if frame else None)
+        return _look(_Limited(file), frame=frame)
     except TablesTooLarge as error:
         raise NotDecodable(str(error)) from None
-    except (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError) as error:
-        raise NotDecodable(f"it can't be decoded ({error})") from None
+    except (NotDecodable, OctopusXError):
+        raise
+    except Exception as error:  # noqa: BLE001 - on odd files the library raises what its code happens to raise
+        raise NotDecodable(f"it can't be decoded ({str(error) or type(error).__name__})") from None
+
+
+def _look(file: "_Limited", *, frame: bool) -> VideoLook:
+    import av  # noqa: PLC0415 - as above
+
+    check_tables(cast("BinaryIO", file))
+    # Named, so that nothing in the file chooses a reader that would fetch from elsewhere.
+    with av.open(file, mode="r", format="mp4", metadata_errors="replace") as container:
+        # One of a codec that FFmpeg does not know has no context, whatever its type says.
+        stream = next((found for found in container.streams.video if getattr(found, "codec_context", None)), None)
+        if stream is None:
+            raise NotDecodable("there is no video in it")
+        facts = _facts(container, stream)
+        return VideoLook(facts, _jpeg(_good_frame(container, stream, facts, file)) if frame else None)
 
 
 class _Limited:

@@ -142,6 +142,14 @@ async def test_a_small_file_can_not_ask_for_gigabytes(tmp_path: Path, caplog: py
     assert "clips/fox: its poster could not be made: it says that it has more than 2,000,000 samples" in caplog.text
 
 
+async def test_a_codec_that_nobody_knows_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    video = film((20, 100))
+    for codec in (b"avc1", b"mp4v", b"avcC", b"esds"):
+        video = video.replace(codec, b"zzzz")
+    assert not (await add_extras(*laid(tmp_path, video), logger=LOGGER)).poster
+    assert "clips/fox: its poster could not be made: there is no video in it" in caplog.text
+
+
 async def test_without_a_decoder_nothing_happens(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
