@@ -66,7 +66,7 @@ class Answer(NamedTuple):
 
     @property
     def body(self) -> Mapping[str, Any] | None:
-        """The JSON object in the answer; None where it is anything else: HTML, text, nothing, deeper than 100 levels."""
+        """The JSON object in the answer; None for HTML, text, nothing, over 100 levels."""
         try:
             body = json.loads(self.content)
             # A text cut in the midst of an emoji has half a character, which nothing could be written down with.
