@@ -8,7 +8,7 @@ Statuses, shapes and codes are those of the engine under the gateway; messages a
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from prefect_octopusx.api.errors import (
@@ -52,6 +52,7 @@ _REFUSALS_BY_STATUS: dict[int, type[OctopusXError]] = {
 }
 _ACCEPTED = frozenset({TaskState.QUEUED, TaskState.RUNNING, TaskState.SUCCEEDED})
 _LONGEST_MESSAGE = 500
+_MOST_LEVELS = 100
 
 
 class Answer(NamedTuple):
@@ -65,14 +66,30 @@ class Answer(NamedTuple):
 
     @property
     def body(self) -> Mapping[str, Any] | None:
-        """The JSON object in the answer; None where it is anything else (HTML from a proxy, text, nothing)."""
+        """The JSON object in the answer; None for HTML, text, nothing, over 100 levels."""
         try:
             body = json.loads(self.content)
             # A text cut in the midst of an emoji has half a character, which nothing could be written down with.
             body = json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
         except (ValueError, RecursionError):
             return None
-        return body if isinstance(body, dict) else None
+        return body if isinstance(body, dict) and not _is_deep(body) else None
+
+
+def _is_deep(body: object) -> bool:
+    """Tell whether a body has more levels than any answer. What Python itself can read depends on who calls it."""
+    level = [body]
+    for _ in range(_MOST_LEVELS):
+        level = [part for value in level for part in _parts(value)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def create_error(answer: Answer, *, what: str) -> OctopusXError:

@@ -180,6 +180,12 @@ def test_errors_show_no_secrets() -> None:
     assert "https://img.example.com/a.png?…" in str(error)
 
 
+@pytest.mark.parametrize(("depth", "read"), [(90, True), (110, False), (900, False), (100_000, False)])
+def test_how_deep_an_answer_is_read_does_not_depend_on_who_calls(depth: int, read: bool) -> None:
+    content = b'{"id":"t","a":' + b"[" * depth + b"]" * depth + b"}"
+    assert (Answer(200, content).body is not None) == read
+
+
 def test_a_refusal_with_an_id_tells_the_id() -> None:
     error = create_error(Answer(200, b'{"success":false,"message":"no","task_id":"t-7"}'), what="create")
     assert error.task_id == "t-7"
