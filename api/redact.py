@@ -37,7 +37,7 @@ _START = r"(?:(?<![a-z])|(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4})|(?<=%[0-9a-f]{2})|(?
 # What signs a URL, where the URL around it is not whole or has a quote inside.
 _SIGNATURE = re.compile(
     rf"(?i){_START}(?P<name>(?:x-(?:amz|goog|tos|oss|cos|obs|bce)-[a-z-]{{1,40}}|(?:q-|x-)?sign(?:ature)?|sig|auth_key"
-    rf"|access_?token|security[-_]token|token|api[-_]?key){_IS})[^\s&\"'<>\\…]+"
+    rf"|access_?token|security[-_]token|token|api[-_]?key){_IS})[^\s&\"'<>\\…()]++(?!\()"
 )
 _BREAK = r"(?:\\+[rn]|\\+u000[ad]|&#(?:10|13|xa|xd);|[\r\n])++[ \t]*+"
 _INLINE = r"(?P<head>data(?::|%(?:25)*3a)"

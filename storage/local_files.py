@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -126,10 +127,15 @@ def new_part(path: Path) -> tuple[Path, BinaryIO]:
     """Open a new file that is to become `path`: in a hidden folder of its own, so that what is left is found."""
     parts = _parts(path)
     while True:
-        parts.mkdir(parents=True, exist_ok=True)
         part = parts / secrets.token_hex(8)
-        with suppress(FileNotFoundError):  # somebody removed the empty folder just now
+        try:
+            parts.mkdir(parents=True, exist_ok=True)
             return part, part.open("xb")
+        except FileNotFoundError:
+            continue  # somebody removed the empty folder just now
+        except FileExistsError:  # a file lies there; or the folder was removed before `mkdir` looked what it is
+            if _is_no_folder(parts):
+                raise
 
 
 def drop_part(part: Path) -> None:
@@ -147,6 +153,13 @@ def remove_parts(path: Path) -> None:
             part.unlink(missing_ok=True)
         with suppress(OSError):  # somebody begins another one just now
             parts.rmdir()
+
+
+def _is_no_folder(path: Path) -> bool:
+    try:
+        return not stat.S_ISDIR(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _parts(path: Path) -> Path:

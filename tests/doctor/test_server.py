@@ -195,7 +195,10 @@ async def test_a_package_out_of_bounds_fails(tmp_path: Path, monkeypatch: pytest
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: SQLAlchemy\nVersion: 2.1.0\n")
     monkeypatch.syspath_prepend(tmp_path)
     found = (await diagnose(only=["packages"])).of("packages")
-    assert (found.verdict, found.found) == (Verdict.FAILED, "sqlalchemy is 2.1.0, but sqlalchemy<2.1,>=2.0 is needed")
+    assert (found.verdict, found.found) == (
+        Verdict.FAILED,
+        "sqlalchemy is 2.1.0, but sqlalchemy<2.1,>=2.0.36 is needed",
+    )
     assert found.mend == "pip install 'sqlalchemy<2.1,>=2.0'"
 
 

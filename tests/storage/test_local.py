@@ -115,6 +115,32 @@ async def test_an_unfinished_video_is_hidden(tmp_path: Path) -> None:
         assert not await store.has_video("clips/fox")
 
 
+async def test_many_may_begin_the_same_video_and_give_it_up(tmp_path: Path) -> None:
+    """The hidden folder of the parts comes and goes with them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that threads meet in the midst of it
+    store = LocalStore(tmp_path)
+
+    async def begin() -> None:
+        for _ in range(150):
+            async with store.writer("cat"):
+                pass
+
+    try:
+        await asyncio.gather(*(begin() for _ in range(6)))
+    finally:
+        sys.setswitchinterval(before)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_in_place_of_the_parts_folder(tmp_path: Path) -> None:
+    (tmp_path / ".cat.mp4.part").write_text("mine")
+    with pytest.raises(DestinationError, match="a part of this path is a file"):
+        async with LocalStore(tmp_path).writer("cat"):
+            pass
+    assert (tmp_path / ".cat.mp4.part").read_text() == "mine"
+
+
 async def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "clips").write_bytes(b"")
     with pytest.raises(DestinationError, match=r"clips/fox\.json .* is a file, not a folder\. Move it away"):

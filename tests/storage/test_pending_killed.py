@@ -142,7 +142,7 @@ ON_S3 = ("first", "resubmit", "adopt failed")
 
 
 @pytest.mark.parametrize(
-    ("place", "life_of"), [("local", name) for name in LIVES] + [("s3", name) for name in ON_S3], indirect=["place"]
+    ("place", "life_of"), [("local", name) for name in LIVES] + [("moto", name) for name in ON_S3], indirect=["place"]
 )
 async def test_no_pending_record_is_without_its_mark(
     place: Place, client: OctopusXClient, sandbox: Sandbox, life_of: str
