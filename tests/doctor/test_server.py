@@ -199,7 +199,7 @@ async def test_a_package_out_of_bounds_fails(tmp_path: Path, monkeypatch: pytest
         Verdict.FAILED,
         "sqlalchemy is 2.1.0, but sqlalchemy<2.1,>=2.0.36 is needed",
     )
-    assert found.mend == "pip install 'sqlalchemy<2.1,>=2.0'"
+    assert found.mend == "pip install 'sqlalchemy<2.1,>=2.0.36'"
 
 
 async def test_packages_within_bounds_pass() -> None:
