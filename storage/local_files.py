@@ -4,7 +4,6 @@ import errno
 import hashlib
 import os
 import secrets
-import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +30,8 @@ __all__ = [
     "version_of",
 ]
 
+_MEETINGS = 1000
+"""Times that others may remove a folder under our hands."""
 _WAYS_ON = {
     errno.ENOSPC: "the disk is full. Free some space, or choose another folder",
     errno.EDQUOT: "the disk quota is used up. Free some space, or choose another folder",
@@ -126,16 +127,15 @@ def overwrite(path: Path, data: bytes) -> None:
 def new_part(path: Path) -> tuple[Path, BinaryIO]:
     """Open a new file that is to become `path`: in a hidden folder of its own, so that what is left is found."""
     parts = _parts(path)
-    while True:
+    for left in reversed(range(_MEETINGS)):
         part = parts / secrets.token_hex(8)
         try:
             parts.mkdir(parents=True, exist_ok=True)
             return part, part.open("xb")
-        except FileNotFoundError:
-            continue  # somebody removed the empty folder just now
-        except FileExistsError:  # a file lies there; or the folder was removed before `mkdir` looked what it is
-            if _is_no_folder(parts):
+        except (FileNotFoundError, FileExistsError):  # somebody removed the empty folder just now, or it can't be made
+            if not left:
                 raise
+    raise AssertionError  # the last try returns or raises
 
 
 def drop_part(part: Path) -> None:
@@ -153,13 +153,6 @@ def remove_parts(path: Path) -> None:
             part.unlink(missing_ok=True)
         with suppress(OSError):  # somebody begins another one just now
             parts.rmdir()
-
-
-def _is_no_folder(path: Path) -> bool:
-    try:
-        return not stat.S_ISDIR(path.lstat().st_mode)
-    except FileNotFoundError:
-        return False
 
 
 def _parts(path: Path) -> Path:

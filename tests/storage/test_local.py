@@ -133,6 +133,15 @@ async def test_many_may_begin_the_same_video_and_give_it_up(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("folder", ["gone", "gone/below"])
+async def test_a_link_that_leads_nowhere_is_told(tmp_path: Path, folder: str) -> None:
+    """As that of a disk which is not mounted."""
+    (tmp_path / "gone").symlink_to(tmp_path / "disk")
+    with pytest.raises(DestinationError, match="can't be used"):
+        async with LocalStore(tmp_path / folder).writer("cat"):
+            pass
+
+
 async def test_a_file_in_place_of_the_parts_folder(tmp_path: Path) -> None:
     (tmp_path / ".cat.mp4.part").write_text("mine")
     with pytest.raises(DestinationError, match="a part of this path is a file"):
