@@ -23,7 +23,7 @@ from prefect_octopusx.api.errors import (
     TaskNotFound,
 )
 from prefect_octopusx.api.file_hosts import FileHosts
-from prefect_octopusx.api.redact import hide_queries_in_httpx_logs, redact_url
+from prefect_octopusx.api.redact import hide_secrets_in_httpx_logs, redact_url
 from prefect_octopusx.api.replies import VideoTask, read_created, read_queried
 from prefect_octopusx.api.requests import RemixRequest, VideoRequest
 from prefect_octopusx.api.transport import check_base_url, origin, reason
@@ -96,7 +96,7 @@ class OctopusXClient:
         headers = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": "prefect-octopusx"}
         # As it is, and as JSON or a URL write it.
         self._keys = {form.encode() for form in (key, key.replace("/", "\\/"), quote(key, safe=""))}
-        hide_queries_in_httpx_logs()
+        hide_secrets_in_httpx_logs()
         tls = httpx.create_ssl_context()  # made once, because it costs some time
         # Creates get a connection of their own each: an idle one may be closed by the server just as we write to it,
         # and then nobody knows whether the create was read. And a client of their own: they may run in other threads.

@@ -11,7 +11,7 @@ import httpx
 from prefect_octopusx.api.errors import DownloadError, DownloadRefused
 from prefect_octopusx.api.file_hosts import FileHosts
 from prefect_octopusx.api.guarded import GuardedTransport
-from prefect_octopusx.api.redact import hide_queries_in_httpx_logs, redact_url
+from prefect_octopusx.api.redact import hide_secrets_in_httpx_logs, redact_url
 from prefect_octopusx.api.transport import Origin, origin, reason
 
 __all__ = ["DOWNLOAD_TIMEOUT", "MAX_VIDEO_MB", "DownloadLimits", "VideoStream", "open_video"]
@@ -96,7 +96,7 @@ async def open_video(
         DownloadError: No video there, or not now. Never shows the URL's signature.
         DownloadRefused: It is outside `hosts` or `limits`.
     """
-    hide_queries_in_httpx_logs()
+    hide_secrets_in_httpx_logs()
     limits = limits or DownloadLimits()
     # The video is stored as it is: no content coding in between, so that the length can be checked.
     headers = {"Accept-Encoding": "identity", "User-Agent": "prefect-octopusx"}

@@ -11,7 +11,7 @@ import re
 from urllib.parse import urlsplit, urlunsplit
 
 __all__ = [
-    "hide_queries_in_httpx_logs",
+    "hide_secrets_in_httpx_logs",
     "hide_secrets_in_logs",
     "is_marked",
     "mark_queries",
@@ -128,7 +128,7 @@ def redact_image(image: str) -> str:
     return redact_url(image) if image[:8].lower().startswith(("http://", "https://")) else image
 
 
-def hide_queries_in_httpx_logs() -> None:
+def hide_secrets_in_httpx_logs() -> None:
     """Make httpx and httpcore log no secret: at INFO the one logs each URL whole, and a result's URL is signed.
 
     At DEBUG the other logs the headers of answers, among them the address that a redirect leads to.
@@ -170,8 +170,4 @@ def _without_encoded_query(match: re.Match[str]) -> str:
 
 
 def _without_query(match: re.Match[str]) -> str:
-    return f"//{match['rest']}{_hidden(match)}"
-
-
-def _hidden(match: re.Match[str]) -> str:
-    return _GONE_QUERY if "?" in match.group(0) else ""
+    return f"//{match['rest']}{_GONE_QUERY if '?' in match[0] else ''}"
