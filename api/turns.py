@@ -77,7 +77,7 @@ class Turns:
         self._looks: dict[int, Look] = {}  # wanted by now
         self._later: dict[int, Look] = {}
         self._wanted: list[tuple[float, int]] = []  # a heap for `_later`, with some that left it
-        self._ranked: list[int] = []  # of `_looks`, the highest score last, as of a moment ago
+        self._ranked: list[int] = []  # of `_looks`, the best last, as of a moment ago
         self._seats: dict[int, _Seat] = {}
         self._free: dict[Kind, int] = {"look": looks, "create": creates}
         self._last: Kind = "look"
