@@ -112,6 +112,6 @@ def servers(home: Path) -> Iterator[Servers]:
         prefect.start()
         port, log = free_port(), home / "S3 server.log"
         url = f"http://127.0.0.1:{port}"
-        process = start(log, ["moto.server", "-H", "127.0.0.1", "-p", str(port)], {}, stack)
+        process = start(log, ["benchmarks.s3_server", "-H", "127.0.0.1", "-p", str(port)], {}, stack)
         wait_until_up("S3 server", process, f"{url}/moto-api/", log)
         yield Servers(prefect.url.removesuffix("/api"), url, home, "PostgreSQL" if database else "SQLite")

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,6 +47,7 @@ async def submit(
     asked_by: str | None = None,
     top_run_id: str | None = None,
     lease: float = LEASE,
+    turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -67,6 +69,7 @@ async def submit(
             sent again because of them. `flow_run_id` by default.
         top_run_id: Noted in the record.
         lease: Seconds without a renewal after which others take this run for dead while its create is on the way.
+        turn: Entered before a create is claimed, left when its answer is written down; what needs no create needs none.
         logger: Where to say what was found.
         clock: Returns Unix seconds.
         sleep: Waits some seconds.
@@ -85,21 +88,36 @@ async def submit(
     claim = _draft(request, check_name(name), flow_run_id, lease, clock()).model_copy(update={"top_run_id": top_run_id})
     if retry_failed or on_uncertain == "resubmit":
         claim = claim.model_copy(update={"asked_by": asked_by or flow_run_id})
-    entry = await Claimant(
-        store, claim, on_uncertain=on_uncertain, retry_failed=retry_failed, logger=logger, clock=clock, sleep=sleep
-    ).take()
-    if entry.record.state is not RecordState.SUBMITTING:
-        logger.info("%s: found %s, task %s", name, entry.record.state, entry.record.task_id)
-        if entry.record.state is RecordState.COMPLETED:
-            await tidy(store, entry.record)  # the run that completed it may have died just then
-        return entry.record
-    # From here to the written id, being cancelled or terminated would lose a paid video: both have to wait.
-    held = HeldClaim(store, entry, logger=logger, sleep=sleep)
-    return await to_the_end(in_own_loop(_send(store, client, request, held, logger=logger, clock=clock)))
+    async with AsyncExitStack() as in_turn:
+        entry = await Claimant(
+            store,
+            claim,
+            on_uncertain=on_uncertain,
+            retry_failed=retry_failed,
+            before_sending=lambda: in_turn.enter_async_context(turn()),
+            logger=logger,
+            clock=clock,
+            sleep=sleep,
+        ).take()
+        if entry.record.state is RecordState.SUBMITTING:
+            # From here to the written id, being cancelled or terminated would lose a paid video: both have to wait.
+            held = HeldClaim(store, entry, logger=logger, sleep=sleep)
+            return await to_the_end(in_own_loop(_send(store, client, request, held, logger=logger, clock=clock)))
+    logger.info("%s: found %s, task %s", name, entry.record.state, entry.record.task_id)
+    if entry.record.state is RecordState.COMPLETED:
+        await tidy(store, entry.record)  # the run that completed it may have died just then
+    return entry.record
 
 
 async def complete(
-    store: VideoStore, record: VideoRecord, *, uri: str, size: int, sha256: str, clock: Callable[[], float] = time.time
+    store: VideoStore,
+    record: VideoRecord,
+    *,
+    uri: str,
+    size: int,
+    sha256: str,
+    known: Entry | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> VideoRecord:
     """Write the commit mark: the whole, verified video of `record` is stored at `uri`.
 
@@ -109,6 +127,7 @@ async def complete(
         uri: Where the video is stored.
         size: Its length in bytes.
         sha256: Of the whole file, in hex.
+        known: The record as it was read lately, to spare reading it; if it has changed since, it is read all the same.
         clock: Returns Unix seconds.
 
     Returns:
@@ -125,7 +144,7 @@ async def complete(
         "error": None,
         "error_code": None,
     }
-    return await _settle(store, record, lambda record: record.moved(RecordState.COMPLETED, **mark))
+    return await _settle(store, record, lambda record: record.moved(RecordState.COMPLETED, **mark), known=known)
 
 
 async def fail(store: VideoStore, record: VideoRecord, task: VideoTask) -> VideoRecord:
@@ -262,10 +281,16 @@ async def current(store: VideoStore, record: VideoRecord) -> Entry:
     return entry
 
 
-async def _settle(store: VideoStore, record: VideoRecord, change: Callable[[VideoRecord], VideoRecord]) -> VideoRecord:
+async def _settle(
+    store: VideoStore,
+    record: VideoRecord,
+    change: Callable[[VideoRecord], VideoRecord],
+    *,
+    known: Entry | None = None,
+) -> VideoRecord:
     """Apply the last change to the record of this very task; a completed one stays as it is."""
     for delay in CONFLICT_DELAYS:
-        entry = await current(store, record)
+        entry, known = known or await current(store, record), None
         if entry.record.state is RecordState.COMPLETED:
             return entry.record
         try:

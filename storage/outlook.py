@@ -64,6 +64,7 @@ async def foresee(
     on_uncertain: OnUncertain = "stop",
     retry_failed: bool = False,
     asked_by: str | None = None,
+    is_unused: bool = False,
 ) -> Outlook:
     """Tell what `submit` with these arguments would do, as far as can be told now. Free, and changes nothing.
 
@@ -74,6 +75,7 @@ async def foresee(
         on_uncertain: As in `submit`.
         retry_failed: As in `submit`.
         asked_by: As in `submit`.
+        is_unused: Whether `store.unused` told of this name.
 
     Returns:
         What comes next, and what the record says now.
@@ -86,6 +88,8 @@ async def foresee(
         digest = await asyncio.to_thread(lambda: request.digest)  # reads pictures
     except (OSError, ValueError) as error:
         return Outlook(Step.STOP, error=InvalidRequest(f"{name}: the request can't be sent: {error}"))
+    if is_unused:
+        return Outlook(Step.CREATE)
     entry: Entry | None = None
     try:
         entry = await store.read(name)

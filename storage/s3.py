@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, BinaryIO, Literal
 
@@ -13,6 +13,7 @@ from prefect_octopusx.storage.records import VideoRecord
 from prefect_octopusx.storage.s3_client import ChecksumAlgorithm, S3Options
 from prefect_octopusx.storage.s3_conditions import check_conditions
 from prefect_octopusx.storage.s3_errors import explaining, status_of
+from prefect_octopusx.storage.s3_listing import free_keys
 from prefect_octopusx.storage.s3_objects import Objects, age_of
 from prefect_octopusx.storage.s3_reading import open_object
 from prefect_octopusx.storage.s3_upload import S3Upload
@@ -55,6 +56,12 @@ class S3Store(VideoStore):
             return None
         record = VideoRecord.from_json(stored.data, where=self._objects.address(key), name=check_name(name))
         return Entry(record, stored.version, stored.age)
+
+    async def unused(self, names: Sequence[str]) -> frozenset[str]:
+        """Return those of `names` under which there is neither record nor video, as far as a listing tells."""
+        keys = {name: {self._record(name), self._video(name)} for name in names}
+        free = await asyncio.to_thread(self._free_keys, [key for both in keys.values() for key in both])
+        return frozenset(name for name, both in keys.items() if both <= free)
 
     async def create(self, record: VideoRecord) -> Entry:
         """Write the first record of a name, atomically.
@@ -208,6 +215,9 @@ class S3Store(VideoStore):
                 **self._objects.arguments(data),
             )
             return Entry(record, reply["ETag"])
+
+    def _free_keys(self, keys: list[str]) -> frozenset[str]:
+        return free_keys(self._objects.client("ListObjectsV2", self.options.key("", "")), self.options, keys)
 
     def _conflict(self, key: str) -> RecordConflict:
         address = self._objects.address(key)

@@ -7,7 +7,7 @@ from prefect_octopusx.storage.claims import CONFLICT_DELAYS
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, RecordConflict
 from prefect_octopusx.storage.journal import complete, current
 from prefect_octopusx.storage.records import RecordState, VideoRecord
-from prefect_octopusx.storage.store import VideoStore
+from prefect_octopusx.storage.store import Entry, VideoStore
 from prefect_octopusx.storage.tidying import tidy
 from prefect_octopusx.storage.transfer import transfer
 
@@ -39,9 +39,12 @@ async def save(
         NameTaken: There is no record of it any more.
         RecordConflict: The name stands for another task by now.
     """
+    known: Entry | None = None
 
     async def stop_if_completed() -> None:
-        if (await current(store, record)).record.state is RecordState.COMPLETED:
+        nonlocal known
+        known = await current(store, record)
+        if known.record.state is RecordState.COMPLETED:
             raise _OtherWasQuicker
 
     try:
@@ -55,11 +58,11 @@ async def save(
         )
     except (_OtherWasQuicker, DestinationError):
         # Whoever completes a video sweeps the transfers of others away, which then can't go on.
-        known = (await current(store, record)).record
-        if known.state is not RecordState.COMPLETED:
+        found = (await current(store, record)).record
+        if found.state is not RecordState.COMPLETED:
             raise
-        return known
-    completed = await complete(store, record, uri=stored.uri, size=stored.size, sha256=stored.sha256)
+        return found
+    completed = await complete(store, record, uri=stored.uri, size=stored.size, sha256=stored.sha256, known=known)
     if store.settling:  # without conditional writes, another run may write the same just now
         await asyncio.sleep(store.settling)
         completed = (await current(store, record)).record

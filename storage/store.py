@@ -1,7 +1,7 @@
 """What every place for videos can do; `s3.py` and `local.py` do it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import BinaryIO, Literal, NamedTuple, Protocol
 
@@ -81,6 +81,11 @@ class VideoStore(ABC):
         Raises:
             RecordInvalid: There is something, but it is not a record.
         """
+
+    async def unused(self, names: Sequence[str]) -> frozenset[str]:
+        """Return those of `names` under which there is neither record nor video, as far as that is quick to tell."""
+        del names
+        return frozenset()
 
     @abstractmethod
     async def create(self, record: VideoRecord) -> Entry:

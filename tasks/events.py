@@ -4,7 +4,7 @@ A video moves when its record does, and every record is written through a store.
 whichever run makes it, and not again when a run resumes or follows what another one began.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Literal
@@ -115,6 +115,9 @@ class _TellingStore(VideoStore):
 
     async def read(self, name: str) -> Entry | None:
         return await self._store.read(name)
+
+    async def unused(self, names: Sequence[str]) -> frozenset[str]:
+        return await self._store.unused(names)
 
     async def has_video(self, name: str) -> bool:
         return await self._store.has_video(name)

@@ -43,6 +43,7 @@ async def plan_videos(
     """
     batch.check_loop()
     seats = asyncio.Semaphore(_AT_ONCE)
+    unused = await batch.store.unused([item.name for item in items])
 
     async def plan(item: VideoItem) -> PlannedVideo:
         async with seats:
@@ -53,6 +54,7 @@ async def plan_videos(
                 on_uncertain=on_uncertain,
                 retry_failed=retry_failed,
                 asked_by=asked_by,
+                is_unused=item.name in unused,
             )
         return PlannedVideo(item, outlook)
 

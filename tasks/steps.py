@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from prefect_octopusx.api import (
@@ -40,29 +40,26 @@ async def submit_video(
     turn: Callable[[], AbstractAsyncContextManager[None]],
     logger: Logger,
 ) -> VideoRecord:
-    """Submit, once, in a `turn`; what is submitted or stored already needs none.
+    """Submit, once, in a `turn`.
 
-    Where nobody knows whether a create was accepted, an artifact shows what a person needs to decide. The other
-    arguments and errors are those of `storage.submit`.
+    Where nobody knows whether a create was accepted, an artifact shows what a person needs to decide. The arguments and
+    errors are those of `storage.submit`.
     """
-    entry = await store.read(name)
-    needs_none = entry is not None and entry.record.state in {RecordState.SUBMITTED, RecordState.COMPLETED}
     try:
-        # Before the claim: who holds one while it waits for its turn, and dies, leaves a create nobody is sure of.
-        async with nullcontext() if needs_none else turn():
-            return await submit(
-                store,
-                client,
-                request,
-                name=name,
-                flow_run_id=flow_run_id(),
-                on_uncertain=on_uncertain,
-                retry_failed=retry_failed,
-                asked_by=asked_by,
-                top_run_id=top_run,
-                lease=lease,
-                logger=logger,
-            )
+        return await submit(
+            store,
+            client,
+            request,
+            name=name,
+            flow_run_id=flow_run_id(),
+            on_uncertain=on_uncertain,
+            retry_failed=retry_failed,
+            asked_by=asked_by,
+            top_run_id=top_run,
+            lease=lease,
+            turn=turn,
+            logger=logger,
+        )
     except SubmissionUncertain:
         await show_uncertain(store, name, logger)
         raise
