@@ -111,6 +111,14 @@ def test_the_collection_entry_point_registers_the_blocks() -> None:
 
 
 HEAVY = {"boto3", "botocore", "av", "cyclopts", "imagesize", "ruamel.yaml", "rich.progress", "rich.table"}
+FLOWS = {
+    "single": "generate_video",
+    "adopt": "adopt_video",
+    "batch": "generate_videos",
+    "due": "generate_due_videos",
+    "redrive": "redrive_videos",
+    "collect": "collect_videos",
+}
 PREFECT = "import prefect, prefect.flow_engine, prefect.task_engine"
 IN_A_FOLDER = """
 import asyncio
@@ -140,6 +148,19 @@ assert asyncio.run(look()) is None
             "", "import prefect_octopusx.cli.program",
             HEAVY - {"cyclopts", "rich.progress", "rich.table"} | {"prefect", "httpx"},
             id="the terminal's help",
+        ),
+        pytest.param(
+            "", "import prefect_octopusx.flows",
+            {"prefect", *(f"prefect_octopusx.flows.{flow}" for flow in FLOWS)},
+            id="no flow that nobody asked for",
+        ),
+        *(
+            pytest.param(
+                PREFECT, f"import prefect_octopusx.flows.{flow}\nfrom prefect_octopusx.flows import {name}\n{name}.fn",
+                {f"prefect_octopusx.flows.{other}" for other in FLOWS} - {f"prefect_octopusx.flows.{flow}"},
+                id=f"no flow but {name}",
+            )
+            for flow, name in FLOWS.items()
         ),
     ],
 )  # fmt: skip

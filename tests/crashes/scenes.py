@@ -108,7 +108,7 @@ class Scene:
             deployment = await client.create_deployment(
                 await client.create_flow(generate_video),
                 name="crashes",
-                entrypoint="prefect_octopusx.flows.generate_video:generate_video",
+                entrypoint="prefect_octopusx.flows.single:generate_video",
                 path=str(code),
             )
             run = await client.create_flow_run_from_deployment(

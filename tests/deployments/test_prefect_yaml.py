@@ -149,7 +149,7 @@ def test_serve_takes_names_and_says_which_there_are() -> None:
     assert "Traceback" not in ran.stderr
 
 
-FLOW = "prefect_octopusx.flows.generate_video.generate_video"
+FLOW = "prefect_octopusx.flows.single.generate_video"
 
 
 @pytest.mark.parametrize(

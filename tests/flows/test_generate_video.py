@@ -170,6 +170,6 @@ async def test_a_run_loaded_by_path_works_like_one_by_module() -> None:
     from prefect.flows import load_flow_from_entrypoint  # noqa: PLC0415
 
     root = Path(__file__).parents[2]
-    by_path = load_flow_from_entrypoint(f"{os.path.relpath(root)}/flows/generate_video.py:generate_video")
-    by_module = load_flow_from_entrypoint("prefect_octopusx.flows.generate_video:generate_video")
+    by_path = load_flow_from_entrypoint(f"{os.path.relpath(root)}/flows/single.py:generate_video")
+    by_module = load_flow_from_entrypoint("prefect_octopusx.flows.single:generate_video")
     assert by_path.name == by_module.name == "generate-video"

@@ -20,7 +20,7 @@ HURRY = {
     "PREFECT_WORKER_QUERY_SECONDS": "1",
     "PREFECT_WORKER_PREFETCH_SECONDS": "1",
 }
-ENTRYPOINT = "prefect_octopusx.flows.generate_video.generate_video"
+ENTRYPOINT = "prefect_octopusx.flows.single.generate_video"
 
 
 @pytest.fixture
