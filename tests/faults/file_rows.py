@@ -1,8 +1,8 @@
 """What can go wrong while the finished video is fetched. It is paid for; nothing of it is kept unless it is whole."""
 
 from prefect_octopusx.sandbox import Fault
-from tests.faults.relay import Reply, answer, edited, half_closed, raw, reset
-from tests.faults.table import LATER, STORED, Odd, Provocation, Row
+from tests.faults.relay import Reply, answer, edited, flooding, half_closed, raw, reset, slowly
+from tests.faults.table import FORBIDDEN, LATER, STORED, Odd, Provocation, Row
 
 __all__ = ["FILE_ROWS"]
 
@@ -16,6 +16,10 @@ def _kinds(*kinds: str) -> tuple[Provocation, ...]:
 
 def _error(why: str) -> str:
     return f"DownloadError: hero, task …: {why}. {_KEPT}"
+
+
+def _refused(why: str) -> str:
+    return f"DownloadRefused: hero, task …: {why}. {_KEPT}"
 
 
 def _body(body: bytes, status: str = "200 OK", *headers: str, kind: str = _MP4) -> Odd:
@@ -47,6 +51,9 @@ def _with(change: bytes, by: bytes) -> Odd:
 
 
 _PLACES = (0.0, 0.001, 0.01, 0.2, 0.5, 0.9, 0.999)
+_HASTE = 0.3
+_ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n\0\0\0\x10ftypisom\0\0\2\0\0\0\0\0mdat"
+"""The begin of a film without a length."""
 _PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 
 FILE_ROWS = (
@@ -92,4 +99,14 @@ FILE_ROWS = (
         _error("The video at … can't be fetched …"),
         tuple(_body(b"", "302 Found", f"Location: {there}")
               for there in ("http://[", "file:///etc/passwd", "gopher://x"))),
+    Row("redirected without saying whereto", LATER, _error("The file host did not give the video at …"),
+        (_body(b"", "302 Found"), _body(b"", "304 Not Modified"))),
+    Row("redirected into a private network, or to the addresses of a cloud's keys", FORBIDDEN,
+        _refused("The link to the video leads to …, which is not in the public internet. … `allowed_private_hosts` …"),
+        tuple(_body(b"", "302 Found", f"Location: http://{there}/video.mp4")
+              for there in ("10.0.0.1", "169.254.169.254", "[fd00::1]", "3232235777"))),
+    Row("it stops, drips or never ends, until `download_timeout` is over", FORBIDDEN,
+        _refused("The download of … was given up: it was not whole after 0.3 s …"),
+        (Odd(slowly(_ENDLESS, b""), limit=_HASTE), Odd(slowly(_ENDLESS, bytes(1)), limit=_HASTE),
+         Odd(flooding(_ENDLESS, bytes(2**16), 2**20), limit=_HASTE))),
 )  # fmt: skip

@@ -232,7 +232,8 @@ class World:
             yield self.client
 
     def _client(self, url: str, *, limit: float | None = None) -> OctopusXClient:
-        limits = {"create_timeout": limit, "query_timeout": limit} if limit else {}
+        names = ("create_timeout", "query_timeout", "download_timeout")
+        limits = dict.fromkeys(names, limit) if limit else {}
         return OctopusXClient(self.sandbox.key, url, logger=_logger, **limits)
 
     async def _address(self, place: str) -> str:
