@@ -1,7 +1,7 @@
 # `make demo` runs the main job, `make test` passes the tests; each sets up what it needs in .venv by itself.
 
 PYTHON ?= python3
-JOBS ?= 3
+JOBS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -48,10 +48,12 @@ chromium:
 		|| { [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y --no-install-recommends chromium; } \
 		|| echo "Without Chromium: no tests of the UI."
 
-# Much longer than the tests do: 300 videos by workers that are killed, and random lives of videos, new ones each time;
-# then hostile replies, names, manifests, films and texts, some 20,000 to 100,000 of each.
-soak: $(READY)
-	SOAK_NAMES=300 SOAK_EXAMPLES=1000 $(CLEAN) $(BIN)/python -m pytest --timeout 0 tests/soak tests/storage/test_model.py tests/*/test_fuzz_*.py
+# Much longer than the tests do: 300 videos by workers that are killed, 200 over the workers and servers of a team (on Linux,
+# with Redis), and random lives of videos, new ones each time; then hostile replies, names, manifests, films and texts, some
+# 20,000 to 100,000 of each.
+soak: $(READY) postgres redis
+	SOAK_NAMES=300 TOPOLOGY_VIDEOS=200 SOAK_EXAMPLES=1000 $(CLEAN) $(BIN)/python -m pytest --timeout 0 \
+		tests/soak tests/topology tests/storage/test_model.py tests/*/test_fuzz_*.py
 
 # What a batch takes beside scripts that do the same, and a video in small and large batches; what a thousand videos in one
 # process take, and five thousand that wait; what waiting without a process takes, and a batch on one worker and on two; and

@@ -29,21 +29,16 @@ IMPORTS = {
 from prefect import flow, task
 import prefect.flow_engine, prefect.task_engine
 """,
-    "the same, and a flow of one parameter": """
+    "the same, and a flow with as many parameters as `generate_video`, all of them texts": """
 from prefect import flow, task
 import prefect.flow_engine, prefect.task_engine
-@flow
-async def made(prompt: str): pass
-""",
-    "the same, and six flows with as many parameters as ours, all of them texts": """
-from prefect import flow, task
-import prefect.flow_engine, prefect.task_engine
-for count in (11, 23, 25, 4, 15, 7):
-    parameters = ", ".join(f"p{n}: str = ''" for n in range(count))
-    exec(f"async def made({parameters}): pass")
-    flow(made)
+parameters = ", ".join(f"p{n}: str = ''" for n in range(11))
+exec(f"async def made({parameters}): pass")
+flow(made)
 """,
     "`import prefect_octopusx.flows`": "import prefect_octopusx.flows",
+    "`from prefect_octopusx.flows import generate_video`": "from prefect_octopusx.flows import generate_video",
+    "`from prefect_octopusx.flows import *`: all six": "from prefect_octopusx.flows import *",
     "`import prefect_octopusx.blocks`": "import prefect_octopusx.blocks",
     "`import prefect_octopusx.api`": "import prefect_octopusx.api",
     "`import boto3`": "import boto3",

@@ -1,6 +1,7 @@
 """Real parts for the tests: a Prefect server, the sandbox gateway, an S3 server, all on 127.0.0.1."""
 
 import os
+import signal
 import sys
 import tempfile
 import warnings
@@ -54,6 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     And let hypothesis take its time: a busy machine is no failure.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what goes on in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("ours")
     prefects = rf".*raddr=\('127\.0\.0\.1', {_PREFECT_PORT}\)"
