@@ -56,7 +56,13 @@ class Worker:
         self._process = start(self._log, command, settings, stack)
         stack.callback(self._stop)
         self.until(lambda: self._api.get(f"/work_pools/{_POOL}").is_success, "the worker's pool")
-        self._deployments = {flow: self._deploy(flow) for flow in ("generate_video", "generate_videos")}
+        self._deployments = {
+            flow: self._deploy(flow, entrypoint)
+            for flow, entrypoint in (
+                ("generate_video", "single.generate_video"),
+                ("generate_videos", "batch.generate_videos"),
+            )
+        }
 
     def submit(self, flow: str, *, after: float = 0.0, **parameters: Any) -> str:  # noqa: ANN401 - of any flow
         """Ask for a run in `after` seconds; return its id."""
@@ -139,12 +145,12 @@ class Worker:
                 raise TimeoutError(f"Waited in vain for {what}. The end of the worker's log:\n{tail}")
             time.sleep(0.5)
 
-    def _deploy(self, flow: str) -> str:
+    def _deploy(self, flow: str, entrypoint: str) -> str:
         return self._post(
             "/deployments/",
             name="bench",
             flow_id=self._post("/flows/", name=flow.replace("_", "-")),
-            entrypoint=f"prefect_octopusx.flows.{flow}.{flow}",
+            entrypoint=f"prefect_octopusx.flows.{entrypoint}",
             work_pool_name=_POOL,
             enforce_parameter_schema=False,
         )

@@ -30,7 +30,7 @@ def prefect_ready(screen: Screen) -> Iterator[bool]:
                 server = stack.enter_context(TemporaryServer())
                 os.environ["PREFECT_API_URL"] = server.url
                 context.refresh_global_settings_context()
-            import prefect_octopusx.flows  # noqa: F401, PLC0415 - while the server starts
+            import prefect_octopusx.tasks  # noqa: F401, PLC0415 - while the server starts
 
             if server is not None:
                 server.wait()

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, BinaryIO, Literal
 
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, RecordConflict
@@ -13,7 +13,7 @@ from prefect_octopusx.storage.records import VideoRecord
 from prefect_octopusx.storage.s3_client import ChecksumAlgorithm, S3Options
 from prefect_octopusx.storage.s3_conditions import check_conditions
 from prefect_octopusx.storage.s3_errors import explaining, status_of
-from prefect_octopusx.storage.s3_listing import free_keys
+from prefect_octopusx.storage.s3_listing import Page, most_pages, page_of
 from prefect_octopusx.storage.s3_objects import Objects, age_of
 from prefect_octopusx.storage.s3_reading import open_object
 from prefect_octopusx.storage.s3_upload import S3Upload
@@ -58,10 +58,26 @@ class S3Store(VideoStore):
         return Entry(record, stored.version, stored.age)
 
     async def unused(self, names: Sequence[str]) -> frozenset[str]:
-        """Return those of `names` under which there is neither record nor video, as far as a listing tells."""
+        """Return those of `names` under which there is neither record nor video; none, if that is not quick to tell.
+
+        A listing is as fresh as a GET wherever conditional writes are honoured (AWS since 2020, MinIO, R2, Ceph). It
+        counts only if it is whole: not every store lists in order. Trouble is for the requests in its place to tell.
+        """
         keys = {name: {self._record(name), self._video(name)} for name in names}
-        free = await asyncio.to_thread(self._free_keys, [key for both in keys.values() for key in both])
-        return frozenset(name for name, both in keys.items() if both <= free)
+        wanted = [key for both in keys.values() for key in both]
+        pages = most_pages(wanted) if self.options.conditional_writes else 0
+        used: set[str] = set()
+        token = ""
+        with suppress(DestinationError):
+            for _ in range(pages):
+                found, more = await asyncio.to_thread(self._page_of, wanted, token)
+                used.update(found)
+                if more is None:
+                    return frozenset(name for name, both in keys.items() if both.isdisjoint(used))
+                if not more:
+                    break
+                token = more
+        return frozenset()
 
     async def create(self, record: VideoRecord) -> Entry:
         """Write the first record of a name, atomically.
@@ -216,8 +232,8 @@ class S3Store(VideoStore):
             )
             return Entry(record, reply["ETag"])
 
-    def _free_keys(self, keys: list[str]) -> frozenset[str]:
-        return free_keys(self._objects.client("ListObjectsV2", self.options.key("", "")), self.options, keys)
+    def _page_of(self, keys: list[str], token: str) -> Page:
+        return page_of(self._objects.client("ListObjectsV2", self.options.key("", "")), self.options, keys, token)
 
     def _conflict(self, key: str) -> RecordConflict:
         address = self._objects.address(key)
@@ -242,9 +258,10 @@ class S3Store(VideoStore):
         more: dict[str, Any] = {"ContinuationToken": token} if token else {}
         with explaining(self.options, "ListObjectsV2", start):
             page = client.list_objects_v2(Bucket=self.options.bucket, Prefix=start, **more)
+            goes_on = page["IsTruncated"]
         marks = []
         for found in page.get("Contents", []):
             name, _, claim = found["Key"].removeprefix(start).rpartition(".")
             if is_claim(claim) and is_name(name):  # else it is somebody else's object
                 marks.append(Mark(name, claim, age_of(found["LastModified"], page)))
-        return marks, page.get("NextContinuationToken")
+        return marks, page.get("NextContinuationToken") if goes_on else None

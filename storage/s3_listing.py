@@ -1,6 +1,6 @@
 """Which keys of many are free: told by a few pages of the bucket's listing, in place of a request for each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
@@ -10,43 +10,36 @@ from prefect_octopusx.storage.s3_errors import explaining
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["free_keys"]
+__all__ = ["Page", "most_pages", "page_of"]
 
-_GETS_A_PAGE = 12
-"""What a page of a listing costs at AWS, in GETs."""
-_UNORDERED = "--x-s3"
-"""How the names of AWS's directory buckets end; those list in no order."""
+_KEYS_A_PAGE = 48
+"""A page of a listing costs as much as 12 GETs at AWS. So those that come to nothing cost a quarter more at most."""
+
+Page = tuple[list[str], str | None]
+"""Keys, and the token of the next page: None for the last one, empty where the answer does not tell."""
 
 
-def free_keys(client: "S3Client", options: S3Options, keys: Sequence[str]) -> frozenset[str]:
-    """Return those of `keys` under which nothing lies, as far as a listing tells for less than asking for each does.
+def most_pages(keys: Sequence[str]) -> int:
+    """Return how many pages of a listing are worth the requests that they may spare; 0 for a few keys."""
+    return len(keys) // _KEYS_A_PAGE
 
-    A listing is as fresh as a GET wherever conditional writes are honoured (AWS since 2020, MinIO, R2, Ceph). Keys of
-    which it does not tell are left out, as are those that exist.
+
+def page_of(client: "S3Client", options: S3Options, keys: Iterable[str], token: str) -> Page:
+    """Return a page of what begins as all these keys do.
 
     Args:
-        client: The client.
+        client: The client. Blocks.
         options: Where the bucket is.
         keys: The keys.
+        token: From the page before; empty for the first one.
 
     Raises:
         DestinationError: The bucket can't be listed.
     """
-    pages = len(keys) // _GETS_A_PAGE
-    if not pages or not options.conditional_writes or options.bucket.endswith(_UNORDERED):
-        return frozenset()
-    wanted = sorted(keys, key=str.encode)  # in the order of their bytes, as S3 lists them
-    start = commonprefix([wanted[0], wanted[-1]])  # noqa: RUF071 - S3 compares characters, too
-    place: dict[str, Any] = {"StartAfter": wanted[0][:-1]}
-    seen: set[str] = set()
-    last = ""
-    for _ in range(pages):
-        with explaining(options, "ListObjectsV2", start):
-            page = client.list_objects_v2(Bucket=options.bucket, Prefix=start, **place)
-        found = [entry["Key"] for entry in page.get("Contents", [])]
-        seen.update(found)
-        last = found[-1] if found else last
-        if not page["IsTruncated"] or last.encode() >= wanted[-1].encode():
-            return frozenset(wanted) - seen
-        place = {"ContinuationToken": page["NextContinuationToken"]}
-    return frozenset(key for key in wanted if key.encode() <= last.encode()) - seen
+    start = commonprefix(list(keys))  # noqa: RUF071 - character by character, as S3 does
+    more: dict[str, Any] = {"ContinuationToken": token} if token else {}
+    with explaining(options, "ListObjectsV2", start):
+        page = client.list_objects_v2(Bucket=options.bucket, Prefix=start, **more)
+        goes_on = page["IsTruncated"]
+    found = [entry["Key"] for entry in page.get("Contents", [])]
+    return found, page.get("NextContinuationToken", "") if goes_on else None

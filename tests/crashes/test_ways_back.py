@@ -113,7 +113,7 @@ async def by_collecting(killed: Scene, blow: Blow) -> str:
 
 async def test_two_new_runs_at_once(blows: dict[str, Blow], s3_url: str, tmp_path: Path) -> None:
     """A schedule and an impatient person, say."""
-    await at_each_state(by_two, blows, "waiting", s3_url, tmp_path)
+    await at_each_state(by_two, blows, "stored, not written", s3_url, tmp_path)
 
 
 async def by_two(killed: Scene, blow: Blow) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from prefect.states import Scheduled, State
 
 from prefect_octopusx.api import TaskState, VideoTask
 from prefect_octopusx.batches import BatchFailed, BatchResult
+from prefect_octopusx.blocks import OctopusXCredentials, S3Destination
 from prefect_octopusx.flows import generate_videos
 from prefect_octopusx.sandbox import Fault, Sandbox, SandboxSettings
 from prefect_octopusx.storage import RecordState, fail
@@ -53,6 +55,25 @@ class TestMaxNewVideos:
         state = await retried(requests=cats(6), name="launch", max_new_videos=3, return_state=True, **batch.options)
         assert state.is_failed()
         assert batch.posts == 3
+
+    async def test_so_does_one_that_is_planned_by_the_listing_of_a_bucket(
+        self,
+        s3_destination: S3Destination,
+        credentials: OctopusXCredentials,
+        sandbox: Sandbox,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        batch = Batches(s3_destination, credentials, sandbox)
+        sandbox.add_fault(Fault("video_failed", match="cat-1."))
+        retried = generate_videos.with_options(retries=2, retry_delay_seconds=0)
+        with caplog.at_level(logging.INFO, "werkzeug"):  # the S3 server tells of each request
+            state = await retried(
+                requests=cats(30), name="launch", max_new_videos=3, return_state=True, **batch.options
+            )
+        assert state.is_failed()
+        assert batch.posts == 3
+        assert "/clips/cat-2.json" in caplog.text
+        assert "/clips/cat-3.json" not in caplog.text
 
     async def test_a_retry_sends_again_what_was_surely_not_accepted(self, batch: Batches) -> None:
         batch.sandbox.add_fault(Fault("create_ip_not_allowed", times=3))

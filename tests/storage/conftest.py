@@ -216,6 +216,8 @@ class Fault(NamedTuple):
     status: int = 0
     """0: the request is passed on and done, but the answer is lost."""
     code: str = ""
+    body: str = ""
+    """What is answered with that status; by default S3's XML with the code."""
     headers: Iterable[tuple[str, str]] = ()
     cut: bool = False
     """The true answer is passed back, but broken off in its middle."""
@@ -242,8 +244,8 @@ class Proxy:
                 if fault and fault.hold:
                     fault.hold.wait(30)
                 if fault and fault.status:
-                    text = f"<Error><Code>{fault.code}</Code><Message>said so</Message></Error>".encode()
-                    self._answer(fault.status, list(fault.headers), text)
+                    text = fault.body or f"<Error><Code>{fault.code}</Code><Message>said so</Message></Error>"
+                    self._answer(fault.status, list(fault.headers), text.encode())
                     return
                 upstream = http.client.HTTPConnection(address)
                 upstream.request(self.command, self.path, body, dict(self.headers))
