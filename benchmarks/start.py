@@ -48,13 +48,13 @@ _LEAST = """
 import asyncio, os, httpx
 from prefect import flow
 @flow
-async def least():
+async def least(prompt: str):
     async with httpx.AsyncClient() as client:
-        request = {"model": "viduq3-pro", "prompt": "a cat", "images": [], "audio": False}
+        request = {"model": "viduq3-pro", "prompt": prompt, "images": [], "audio": False}
         key = {"Authorization": "Bearer " + os.environ["BENCH_KEY"]}
         reply = await client.post(os.environ["DEMO_GATEWAY"] + "/v1/video/create", json=request, headers=key)
         reply.raise_for_status()
-asyncio.run(least())
+asyncio.run(least("a cat"))
 """
 _IN_A_TASK = _LEAST.replace("import flow\n", "import flow, task\n@task\nasync def post():\n    pass\n").replace(
     "    async with", "    await post()\n    async with"
