@@ -1,5 +1,6 @@
 """When a run waits for its turn to send: before it claims the name, and only if there is something to send."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -57,6 +58,15 @@ async def test_who_follows_another_run_keeps_no_seat_meanwhile(send: Send, turn:
     assert turn.notes == ["waits: uncertain", "over: submitted"]
 
 
+async def test_a_turn_is_given_back_where_nothing_is_sent(send: Send, turn: Turn) -> None:
+    async with send.store.writer("hero") as video:
+        await video.write(b"somebody's work")
+        await video.commit()
+    with pytest.raises(NameTaken):
+        await send(turn=turn)
+    assert turn.notes == ["waits: no record", "over: no record"]
+
+
 async def test_a_name_that_another_run_claims_meanwhile_is_not_sent_twice(send: Send, posts: Posts) -> None:
     @asynccontextmanager
     async def long_turn() -> AsyncIterator[None]:
@@ -78,6 +88,29 @@ async def test_a_file_that_somebody_puts_there_meanwhile_is_not_overwritten(send
 
     with pytest.raises(NameTaken, match="no record explains it"):
         await send(DOG, turn=long_turn)
+    assert posts.sent == 0
+
+
+async def test_who_is_cancelled_while_it_waits_leaves_nothing(send: Send, posts: Posts) -> None:
+    waits, gave_back = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def never() -> AsyncIterator[None]:
+        waits.set()
+        try:
+            await asyncio.Event().wait()
+            yield
+        finally:
+            gave_back.set()
+
+    run = asyncio.create_task(send(turn=never))
+    await waits.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert gave_back.is_set()
+    assert await send.store.read("hero") is None
+    assert [mark async for mark in send.store.pending()] == []
     assert posts.sent == 0
 
 
