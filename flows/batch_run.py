@@ -30,7 +30,14 @@ from prefect_octopusx.flows.options import BatchOptions
 from prefect_octopusx.flows.parameters import forget_queries
 from prefect_octopusx.flows.patience import comes_back_later
 from prefect_octopusx.flows.same_list import SameList, compare_list, tell_of_dropped
-from prefect_octopusx.storage import DestinationError, DestinationUnavailable, RecordState, Step, VideoRecord
+from prefect_octopusx.storage import (
+    DestinationError,
+    DestinationUnavailable,
+    RecordState,
+    Step,
+    VideoRecord,
+    tidy_completed,
+)
 from prefect_octopusx.tasks import Batch, plan_videos
 from prefect_octopusx.tasks.batch_report import BatchProgress, show_plan, show_results
 from prefect_octopusx.tasks.runs import came_back, flow_run_id, top_run_id
@@ -187,6 +194,8 @@ class _Run:
         """Make what is missing, and write down what became of all; or tell what is left in the making."""
         pays = not leaves and any(video.may_pay for video in planned)
         before = await _used(self._batch.client, self._logger) if pays else None
+        skipped = (video.outlook.record for video in planned if video.outlook.step is Step.SKIP)
+        await tidy_completed(self._batch.store, filter(None, skipped))
         made = await self._made(planned, leaves=leaves)
         delays = [one.next_look for one in made if one.next_look is not None]
         if delays:

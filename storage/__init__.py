@@ -23,6 +23,7 @@ from prefect_octopusx.storage.records import LEASE, Attempt, RecordState, VideoR
 from prefect_octopusx.storage.s3 import S3Options, S3Store
 from prefect_octopusx.storage.saving import save
 from prefect_octopusx.storage.store import Entry, Mark, VideoStore, VideoWriter
+from prefect_octopusx.storage.tidying import tidy_completed
 from prefect_octopusx.storage.transfer import StoredVideo, transfer
 from prefect_octopusx.storage.verdicts import failure, uncertain
 
@@ -50,6 +51,7 @@ __all__ = [
     # What is not over
     "pending_videos",
     "settle_if_dead",
+    "tidy_completed",
     # Where it is kept
     "VideoStore",
     "VideoWriter",

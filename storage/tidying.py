@@ -3,14 +3,14 @@
 Trouble is only logged here. The video itself is safe by then, and an entry too many in the index does no harm.
 """
 
-import asyncio
 import logging
+from collections.abc import Iterable
 
 from prefect_octopusx.storage.errors import DestinationError
 from prefect_octopusx.storage.records import VideoRecord
 from prefect_octopusx.storage.store import VideoStore
 
-__all__ = ["tidy", "unmark"]
+__all__ = ["tidy", "tidy_completed", "unmark"]
 
 _logger = logging.getLogger(__name__)
 
@@ -24,8 +24,26 @@ async def unmark(store: VideoStore, name: str, claim: str) -> None:
 
 
 async def tidy(store: VideoStore, record: VideoRecord) -> None:
-    """Remove what killed runs may have left of a video that is over."""
-    await asyncio.gather(_sweep(store, record), unmark(store, record.name, record.claim))
+    """Remove what killed runs may have left of a video that is over; last its entry in the index, which leads here."""
+    await _sweep(store, record)
+    await unmark(store, record.name, record.claim)
+
+
+async def tidy_completed(store: VideoStore, records: Iterable[VideoRecord]) -> None:
+    """Do so for those of many completed videos whose run was killed before it came to that: they are in the index.
+
+    Costs one request per thousand entries of the index.
+    """
+    known = {(record.name, record.claim): record for record in records}
+    if not known:
+        return
+    try:
+        left = [known[mark[:2]] async for mark in store.pending() if mark[:2] in known]
+    except DestinationError as error:
+        _logger.warning("The index of pending videos could not be read: %s", error)
+        return
+    for record in left:
+        await tidy(store, record)
 
 
 async def _sweep(store: VideoStore, record: VideoRecord) -> None:

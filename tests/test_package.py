@@ -82,7 +82,8 @@ PUBLIC = {
     storage: "Attempt DestinationError DestinationUnavailable Entry Extras LEASE Link LocalStore Mark NameTaken "
     "OnUncertain Outlook RecordConflict RecordInvalid RecordNotWritten RecordState S3Options S3Store Step StoredVideo "
     "VideoFacts VideoRecord VideoStore VideoWriter add_extras adopt check_name check_public_base_url complete current "
-    "fail failure foresee has_poster pending_videos read_location save settle_if_dead submit transfer uncertain",
+    "fail failure foresee has_poster pending_videos read_location save settle_if_dead submit tidy_completed "
+    "transfer uncertain",
     tasks: "Batch PendingVideo adopt_task create_video download_video find_pending make_video plan_videos query_video "
     "read_manifest_file save_video upload_video video_asset wait_for_video",
     flows: "CollectedVideo adopt_video collect_videos generate_due_videos generate_video generate_videos "

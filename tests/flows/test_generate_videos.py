@@ -48,6 +48,15 @@ async def test_run_again_it_does_only_what_is_missing(batch_anywhere: Batches) -
     assert list(await batch_anywhere.lines()) == [f"cat-{n}" for n in range(5)]
 
 
+async def test_run_again_it_removes_what_a_killed_run_left_of_stored_ones(batch_anywhere: Batches) -> None:
+    await batch_anywhere(cats(2))
+    store = await batch_anywhere.destination.store()
+    await store.mark("cat-1", (await batch_anywhere.record("cat-1")).claim)  # as if it had been killed just before
+    await store.mark("other", "0" * 32)
+    assert (await batch_anywhere(cats(2))).created == 0
+    assert [mark.name async for mark in store.pending()] == ["other"]
+
+
 async def test_one_that_fails_stops_no_other(batch: Batches) -> None:
     batch.sandbox.add_fault(Fault("video_failed", match="cat-1."))
     batch.sandbox.add_fault(Fault("create_invalid_request", match="cat-2."))

@@ -216,13 +216,13 @@ class Fault(NamedTuple):
     status: int = 0
     """0: the request is passed on and done, but the answer is lost."""
     code: str = ""
-    body: str = ""
-    """What is answered with that status; by default S3's XML with the code."""
     headers: Iterable[tuple[str, str]] = ()
     cut: bool = False
     """The true answer is passed back, but broken off in its middle."""
     hold: threading.Event | None = None
     """The request is passed on once this is set."""
+    body: str = ""
+    """What is answered with that status; by default S3's XML with the code."""
 
 
 class Proxy:

@@ -24,6 +24,7 @@ from prefect_octopusx.storage import (
     fail,
     save,
     submit,
+    tidy_completed,
 )
 from tests.storage.around import Around
 from tests.storage.conftest import MIB, Bucket, Fault, Place, Proxy, mp4, pieces, record
@@ -200,6 +201,18 @@ async def test_what_a_killed_saver_left_is_gone_after_the_next_submit(place: Pla
         assert await submit(place.store, client, CAT, name="fox") == done
     assert sorted(place.files()) == sorted(["fox.json", "fox.mp4", *others(place)])
     assert sandbox.requests == []
+
+
+async def test_what_a_killed_saver_left_is_gone_with_the_next_batch(place: Place) -> None:
+    of = await submitted(place.store)
+    done = await complete(place.store, of, uri="u", size=1, sha256="s")
+    await left_behind(place)
+    before = place.files()
+    await tidy_completed(place.store, [])
+    await tidy_completed(place.store, [done.model_copy(update={"claim": "0" * 32})])  # of another claim
+    assert place.files() == before
+    await tidy_completed(place.store, [done])
+    assert sorted(place.files()) == sorted(["fox.json", *others(place)])
 
 
 async def test_a_sweep_without_the_right_is_only_logged(
