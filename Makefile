@@ -1,7 +1,7 @@
 # `make demo` runs the main job, `make test` passes the tests; each sets up what it needs in .venv by itself.
 
 PYTHON ?= python3
-JOBS ?= 4
+JOBS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

@@ -33,6 +33,10 @@ async def tidy_completed(store: VideoStore, records: Iterable[VideoRecord]) -> N
     """Do so for those of many completed videos whose run was killed before it came to that: they are in the index.
 
     Costs one request per thousand entries of the index.
+
+    Args:
+        store: Where they are kept.
+        records: Their records.
     """
     known = {(record.name, record.claim): record for record in records}
     if not known:
