@@ -54,7 +54,7 @@ class Claimant:
         claim: The record to write, in state submitting, with a token of its own.
         on_uncertain: Whether an undecided create of another run may be sent again.
         retry_failed: Whether what failed or was refused in another run may be tried anew.
-        before_sending: Awaited once, before a claim is written; it may wait long for its turn.
+        take_turn: Awaited once, before a claim is written; it may take long.
         logger: Where to say what is waited for.
         clock: Returns Unix seconds.
         sleep: Waits some seconds.
@@ -67,7 +67,7 @@ class Claimant:
         *,
         on_uncertain: OnUncertain,
         retry_failed: bool,
-        before_sending: Callable[[], Awaitable[None]],
+        take_turn: Callable[[], Awaitable[None]],
         logger: "logging.Logger | logging.LoggerAdapter[Any]",
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
@@ -76,8 +76,8 @@ class Claimant:
         self._claim = claim
         self._on_uncertain = on_uncertain
         self._retry_failed = retry_failed
-        self._before_sending = before_sending
-        self._may_send_now = False
+        self._take_turn = take_turn
+        self._has_turn = False
         self._logger = logger
         self._clock = clock
         self._sleep = sleep
@@ -129,7 +129,7 @@ class Claimant:
         name = self._claim.name
         entry = await self._store.read(name)
         if entry is None:
-            await self._turn()
+            await self._wait_for_turn()
             await refuse_foreign_video(self._store, name)
             await self._mark()
             return await self._settled(await self._store.create(self._fresh()))
@@ -146,7 +146,7 @@ class Claimant:
                 self._logger.info("%s: another run is submitting it; following", name)
             return None
         if self._may_send(record):
-            await self._turn()
+            await self._wait_for_turn()
             await self._mark()
             taken = await self._settled(await self._store.replace(entry, self._fresh(earlier=record.superseded())))
             await unmark(self._store, record.name, record.claim)
@@ -156,14 +156,14 @@ class Claimant:
         await check_state(self._store, record)
         return entry
 
-    async def _turn(self) -> None:
+    async def _wait_for_turn(self) -> None:
         """Wait for the turn, before the claim: who dies holding one leaves a create that nobody is sure of.
 
         What was read before may have changed by then; the write of the claim is on condition that it has not.
         """
-        if not self._may_send_now:
-            await self._before_sending()
-            self._may_send_now = True
+        if not self._has_turn:
+            await self._take_turn()
+            self._has_turn = True
 
     async def _settled(self, claimed: Entry) -> Entry:
         """Make sure that our claim was the last one, where the store itself does not."""

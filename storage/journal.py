@@ -94,7 +94,7 @@ async def submit(
             claim,
             on_uncertain=on_uncertain,
             retry_failed=retry_failed,
-            before_sending=lambda: in_turn.enter_async_context(turn()),
+            take_turn=lambda: in_turn.enter_async_context(turn()),
             logger=logger,
             clock=clock,
             sleep=sleep,
