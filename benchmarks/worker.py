@@ -57,11 +57,8 @@ class Worker:
         stack.callback(self._stop)
         self.until(lambda: self._api.get(f"/work_pools/{_POOL}").is_success, "the worker's pool")
         self._deployments = {
-            flow: self._deploy(flow, entrypoint)
-            for flow, entrypoint in (
-                ("generate_video", "single.generate_video"),
-                ("generate_videos", "batch.generate_videos"),
-            )
+            "generate_video": self._deploy("generate_video", "single"),
+            "generate_videos": self._deploy("generate_videos", "batch"),
         }
 
     def submit(self, flow: str, *, after: float = 0.0, **parameters: Any) -> str:  # noqa: ANN401 - of any flow
@@ -145,12 +142,12 @@ class Worker:
                 raise TimeoutError(f"Waited in vain for {what}. The end of the worker's log:\n{tail}")
             time.sleep(0.5)
 
-    def _deploy(self, flow: str, entrypoint: str) -> str:
+    def _deploy(self, flow: str, module: str) -> str:
         return self._post(
             "/deployments/",
             name="bench",
             flow_id=self._post("/flows/", name=flow.replace("_", "-")),
-            entrypoint=f"prefect_octopusx.flows.{entrypoint}",
+            entrypoint=f"prefect_octopusx.flows.{module}.{flow}",
             work_pool_name=_POOL,
             enforce_parameter_schema=False,
         )
