@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, BinaryIO, Literal
+from os.path import commonprefix
+from typing import BinaryIO, Literal
 
 from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, RecordConflict
 from prefect_octopusx.storage.links import Link, public_link
@@ -13,8 +14,7 @@ from prefect_octopusx.storage.records import VideoRecord
 from prefect_octopusx.storage.s3_client import ChecksumAlgorithm, S3Options
 from prefect_octopusx.storage.s3_conditions import check_conditions
 from prefect_octopusx.storage.s3_errors import explaining, status_of
-from prefect_octopusx.storage.s3_listing import Page, most_pages, page_of
-from prefect_octopusx.storage.s3_objects import Objects, age_of
+from prefect_octopusx.storage.s3_objects import Objects
 from prefect_octopusx.storage.s3_reading import open_object
 from prefect_octopusx.storage.s3_upload import S3Upload
 from prefect_octopusx.storage.store import Entry, Mark, Suffix, VideoStore, VideoWriter
@@ -23,6 +23,7 @@ from prefect_octopusx.storage.threads import to_the_end
 __all__ = ["ChecksumAlgorithm", "S3Options", "S3Store"]
 
 _INDEX = ".pending/"
+_KEYS_A_PAGE = 48  # A page of a listing costs 12 GETs at AWS; those that come to nothing, a quarter more at most.
 _PAUSES = (0.0, 0.1, 0.2, 0.4)  # seconds before each try of a write that meets another one
 
 
@@ -65,18 +66,16 @@ class S3Store(VideoStore):
         """
         keys = {name: {self._record(name), self._video(name)} for name in names}
         wanted = [key for both in keys.values() for key in both]
-        pages = most_pages(wanted) if self.options.conditional_writes else 0
+        start = commonprefix(wanted)  # noqa: RUF071 - character by character, as S3 does
+        pages = len(wanted) // _KEYS_A_PAGE if self.options.conditional_writes else 0
         used: set[str] = set()
-        token = ""
+        token: str | None = None
         with suppress(DestinationError):
             for _ in range(pages):
-                found, more = await asyncio.to_thread(self._page_of, wanted, token)
-                used.update(found)
-                if more is None:
+                listed, token = await asyncio.to_thread(self._objects.page, start, token)
+                used.update(found.key for found in listed)
+                if token is None:
                     return frozenset(name for name, both in keys.items() if both.isdisjoint(used))
-                if not more:
-                    break
-                token = more
         return frozenset()
 
     async def create(self, record: VideoRecord) -> Entry:
@@ -232,9 +231,6 @@ class S3Store(VideoStore):
             )
             return Entry(record, reply["ETag"])
 
-    def _page_of(self, keys: list[str], token: str) -> Page:
-        return page_of(self._objects.client("ListObjectsV2", self.options.key("", "")), self.options, keys, token)
-
     def _conflict(self, key: str) -> RecordConflict:
         address = self._objects.address(key)
         return RecordConflict(f"{address} was written or removed by somebody else first. Read it again.")
@@ -254,14 +250,10 @@ class S3Store(VideoStore):
     def _list_marks(self, token: str | None) -> tuple[list[Mark], str | None]:
         """Return a page of the index, and where the next one begins."""
         start = self.options.key(_INDEX, "")
-        client = self._objects.client("ListObjectsV2", start)
-        more: dict[str, Any] = {"ContinuationToken": token} if token else {}
-        with explaining(self.options, "ListObjectsV2", start):
-            page = client.list_objects_v2(Bucket=self.options.bucket, Prefix=start, **more)
-            goes_on = page["IsTruncated"]
+        listed, following = self._objects.page(start, token)
         marks = []
-        for found in page.get("Contents", []):
-            name, _, claim = found["Key"].removeprefix(start).rpartition(".")
+        for found in listed:
+            name, _, claim = found.key.removeprefix(start).rpartition(".")
             if is_claim(claim) and is_name(name):  # else it is somebody else's object
-                marks.append(Mark(name, claim, age_of(found["LastModified"], page)))
-        return marks, page.get("NextContinuationToken") if goes_on else None
+                marks.append(Mark(name, claim, found.age))
+        return marks, following

@@ -24,7 +24,7 @@ _RIGHTS = (
 )
 _REGION = "Correct `region` or `endpoint_url`."
 _LATER = "Trying again may help."
-_ALWAYS_THERE = {"ETag", "IsTruncated", "LastModified", "UploadId"}
+_ALWAYS_THERE = {"ETag", "IsTruncated", "LastModified", "NextContinuationToken", "UploadId"}
 _WRONG_PORT = (
     "Correct `endpoint_url` (MinIO's is the port of the API, not of the console), or look at the proxy before it."
 )

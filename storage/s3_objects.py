@@ -16,7 +16,7 @@ from prefect_octopusx.storage.s3_links import s3_link
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Objects", "Stored", "age_of"]
+__all__ = ["Listed", "Objects", "Stored"]
 
 
 class Stored(NamedTuple):
@@ -24,6 +24,13 @@ class Stored(NamedTuple):
 
     data: bytes
     version: str
+    age: float
+
+
+class Listed(NamedTuple):
+    """An object as a listing tells it: its key, and the seconds since it was written."""
+
+    key: str
     age: float
 
 
@@ -74,7 +81,7 @@ class Objects:
             with closing(reply["Body"]) as body:
                 if most is not None and reply["ContentLength"] > most:
                     raise DestinationError(f"{self.address(key)} is larger than {most} bytes.")
-                return Stored(body.read(), reply["ETag"], age_of(reply["LastModified"], reply))
+                return Stored(body.read(), reply["ETag"], _age(reply["LastModified"], reply))
 
     def digest(self, key: str) -> tuple[int, str]:
         """Read an object; return its length in bytes and its SHA-256 in hex."""
@@ -106,6 +113,16 @@ class Objects:
                 if error.response.get("Error", {}).get("Code") not in {"InvalidRange", "InvalidObjectState"}:
                     raise
             return True
+
+    def page(self, start: str, token: str | None = None) -> tuple[list[Listed], str | None]:
+        """Return up to 1,000 of the objects whose keys begin with `start`, and the token of the next page, if any."""
+        client = self.client("ListObjectsV2", start)
+        more: dict[str, Any] = {"ContinuationToken": token} if token else {}
+        with explaining(self.options, "ListObjectsV2", start):
+            page = client.list_objects_v2(Bucket=self.options.bucket, Prefix=start, **more)
+            following = page["NextContinuationToken"] if page["IsTruncated"] else None
+        listed = [Listed(found["Key"], _age(found["LastModified"], page)) for found in page.get("Contents", [])]
+        return listed, following
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object, in place of an earlier one; its kind follows from its ending."""
@@ -146,7 +163,7 @@ def _kind(key: str) -> str:
     return _KINDS.get(f".{key.rpartition('.')[2]}", "application/octet-stream")
 
 
-def age_of(modified: datetime, reply: Any) -> float:  # noqa: ANN401 - any answer of boto3
+def _age(modified: datetime, reply: Any) -> float:  # noqa: ANN401 - any answer of boto3
     """Return the seconds since a change by the server's own clock, up to 3 too few; 0 where it does not tell."""
     date = reply["ResponseMetadata"]["HTTPHeaders"].get("date")
     # Both are whole seconds, and some servers round the first one up. Too young is better than too old: by its age a

@@ -132,6 +132,7 @@ async def test_a_listing_that_can_not_be_had_tells_nothing(bucket: Bucket, proxy
     [
         ("<html><body>One moment</body></html>", "what answers is not S3"),
         ("<html><body>One moment<br></html>", "the server is in trouble"),  # so boto3 calls what is no XML
+        ("<r><IsTruncated>true</IsTruncated></r>", "what answers is not S3"),  # there is more, but where?
     ],
 )
 async def test_a_page_in_place_of_the_index_is_told(bucket: Bucket, proxy: Proxy, page: str, why: str) -> None:

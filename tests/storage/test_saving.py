@@ -215,6 +215,19 @@ async def test_what_a_killed_saver_left_is_gone_with_the_next_batch(place: Place
     assert sorted(place.files()) == sorted(["fox.json", *others(place)])
 
 
+async def test_an_index_that_can_not_be_read_stops_no_batch(
+    bucket: Bucket, proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = S3Store(bucket.options(endpoint_url=proxy.endpoint))
+    done = await store_video(store, await submitted(store), pieces(mp4()))
+    await store.mark(done.name, done.claim)
+    proxy.faults = [Fault("list-type", 403, "AccessDenied")]
+    with caplog.at_level(logging.WARNING):
+        await tidy_completed(store, [done])
+    assert "The index of pending videos could not be read: ListObjectsV2" in caplog.text
+    assert [mark.name async for mark in store.pending()] == [done.name]  # for the next run
+
+
 async def test_a_sweep_without_the_right_is_only_logged(
     bucket: Bucket, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
