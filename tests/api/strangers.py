@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from prefect_octopusx.api import OctopusXClient
+
 Answer: TypeAlias = "bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]"
 
 
@@ -129,3 +131,8 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
+
+
+async def fetch(client: OctopusXClient, url: str) -> bytes:
+    async with client, client.open_video(url) as video:
+        return b"".join([chunk async for chunk in video.chunks])
