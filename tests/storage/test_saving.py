@@ -215,6 +215,17 @@ async def test_what_a_killed_saver_left_is_gone_with_the_next_batch(place: Place
     assert sorted(place.files()) == sorted(["fox.json", *others(place)])
 
 
+async def test_a_completed_record_whose_answer_was_lost_is_recognised(bucket: Bucket, proxy: Proxy) -> None:
+    store = S3Store(bucket.options(endpoint_url=proxy.endpoint))
+    of = await submitted(store)
+    proxy.faults = [Fault(f"PUT /{bucket.name}/videos/fox.json")]
+    done = await store_video(store, of, pieces(mp4()))
+    assert proxy.faults == []
+    assert done.state is RecordState.COMPLETED
+    assert done == await stored(store)
+    assert [mark async for mark in store.pending()] == []
+
+
 async def test_an_index_that_can_not_be_read_stops_no_batch(
     bucket: Bucket, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
