@@ -78,10 +78,10 @@ async def test_what_was_not_ready_in_time_is_stored_for_nothing(batch: Batches) 
 
 async def test_a_request_that_could_not_be_kept_is_told(batch: Batches) -> None:
     """Its picture's address is signed: the results manifest holds no such thing."""
-    request = ViduRequest(model="viduq2-pro", prompt="secret.", images=["https://example.com/a.png?signature=abc"])
+    request = ViduRequest(model="viduq2-pro", prompt="secret.", images=["https://example.com/a.png?signature=SECRET"])
     batch.sandbox.add_fault(Fault("video_failed", times=2, match="secret."))
     await batch.state(cats(1) | {"secret": request, "other": request})
-    assert "abc" not in str(await batch.lines())
+    assert "SECRET" not in str(await batch.lines())
     with pytest.raises(ResultsInvalid, match=r"secret, other: .*could not be kept.*retry_failed"):
         await redrive(batch)
     assert batch.posts == 3
