@@ -5,6 +5,7 @@ import hashlib
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -14,6 +15,7 @@ from prefect_octopusx.storage.links import check_public_base_url
 
 if TYPE_CHECKING:
     from boto3.session import Session
+    from botocore.loaders import Loader
     from mypy_boto3_s3 import S3Client
 
 __all__ = ["LONGEST_PRESIGNED", "ChecksumAlgorithm", "S3Options", "check_prefix", "open_client"]
@@ -155,7 +157,6 @@ def open_client(options: S3Options) -> "S3Client":
         ValueError: `endpoint_url` is not a URL.
     """
     # Imported here because boto3 costs start time, also for those who store videos in a folder.
-    import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
     hide_secrets_in_logs(*_PACKAGES)  # before credentials are asked for
@@ -172,7 +173,7 @@ def open_client(options: S3Options) -> "S3Client":
         config = config.merge(unasked)
     if options.presigned_link_hours is not None:  # left alone, boto3 signs links the old way, which new regions refuse
         config = config.merge(Config(signature_version="s3v4"))
-    session = options.session_factory() if options.session_factory else boto3.Session()
+    session = options.session_factory() if options.session_factory else _new_session()
 
     def make(config: Config) -> "S3Client":
         return session.client("s3", region_name=options.region, endpoint_url=options.endpoint_url, config=config)
@@ -182,6 +183,29 @@ def open_client(options: S3Options) -> "S3Client":
         return client
     # What auto mostly is; but with auto, boto3 makes links that miss the bucket's region. A certificate covers no dots.
     return make(config.merge(Config(s3={"addressing_style": "virtual"})))
+
+
+def _new_session() -> "Session":
+    """Return a session with AWS's own chain of credentials, looked up anew.
+
+    boto3's description of S3 is read once a process, not once a session: that is nine tenths of what a client takes to
+    make, and each task of a flow makes one.
+    """
+    import boto3  # noqa: PLC0415
+    from botocore.session import Session  # noqa: PLC0415
+
+    core = Session()
+    session = boto3.Session(botocore_session=core)
+    loader = _descriptions(core.get_config_variable("data_path"))
+    core.register_component("data_loader", loader)  # after boto3, which would add to its search path each time
+    return session
+
+
+@cache
+def _descriptions(search_path: str | None) -> "Loader":
+    from botocore.loaders import create_loader  # noqa: PLC0415
+
+    return create_loader(search_path)
 
 
 def is_aws(client: "S3Client") -> bool:

@@ -9,11 +9,13 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import boto3
 import pytest
+from botocore.loaders import JSONFileLoader
 
-from prefect_octopusx.storage.errors import DestinationUnavailable, RecordConflict
+from prefect_octopusx.storage.errors import DestinationError, DestinationUnavailable, RecordConflict
 from prefect_octopusx.storage.records import RecordState
 from prefect_octopusx.storage.s3 import ChecksumAlgorithm, S3Options, S3Store
 from prefect_octopusx.storage.s3_upload import part_size_at
@@ -216,3 +218,29 @@ def test_boto3_is_loaded_only_when_needed() -> None:
     code = "import sys, prefect_octopusx.storage.s3; sys.exit(any('boto' in name for name in sys.modules))"
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path))}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("server", ["swift"], indirect=True)  # moto takes any keys
+async def test_stores_look_up_their_keys_and_share_the_description_of_s3(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    load = JSONFileLoader.load_file
+
+    def noted(loader: JSONFileLoader, path: str) -> Any:  # noqa: ANN401 - botocore's own
+        read.append(path)
+        return load(loader, path)
+
+    def store() -> S3Store:
+        return S3Store(bucket.options(session_factory=None))
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", noted)
+    key, secret = bucket.server.keys
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-yesterday")
+    with pytest.raises(DestinationError, match="SignatureDoesNotMatch"):
+        await store().read("fox")
+    read.clear()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+    assert await store().read("fox") is None
+    assert read == []
