@@ -1,10 +1,6 @@
-"""Processes that run the product as it is, as scripts and workers do, and that are killed.
-
-Importing Prefect takes seconds, so they are forked from a process that has imported all of it and done nothing yet.
-"""
+"""Processes that run the product as it is, as scripts and workers do, and that are killed."""
 
 import asyncio
-import multiprocessing
 import os
 import runpy
 import signal
@@ -18,22 +14,19 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-import boto3  # noqa: F401 - so that the forked need not import it
 import prefect.engine
 
 from prefect_octopusx.api import VideoRequest, ViduRequest
 from prefect_octopusx.blocks import LocalDestination, S3Destination
 from prefect_octopusx.flows import generate_video, generate_videos
 from tests.crashes.events import Watch
+from tests.forks import FORKS
 
 __all__ = ["CAT", "LEASE", "Job", "Victim"]
 
 CAT = ViduRequest(model="viduq3-pro", prompt="a cat chasing butterflies", duration=5)
 LEASE = 1.0
 """Seconds; the shortest that the product takes."""
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True)
@@ -82,7 +75,7 @@ class Victim:
     def __init__(self, job: Job, log: Path) -> None:
         self._log = log
         self._lock = threading.Lock()
-        self._process = _FORKS.Process(target=_work, args=(job, log))
+        self._process = FORKS.Process(target=_work, args=(job, log))
 
     def __enter__(self) -> Self:
         self._process.start()

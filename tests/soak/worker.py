@@ -1,26 +1,23 @@
 """A worker process: makes all videos in random order, by the real flow, until it is killed or nothing is left to do."""
 
 import asyncio
-import multiprocessing
 import os
 import random
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-import boto3  # noqa: F401 - so that the forked need not import it
 from prefect import Task
 
 from prefect_octopusx import tasks
 from prefect_octopusx.api import OctopusXError, SubmissionUncertain, ViduRequest
 from prefect_octopusx.blocks import OctopusXCredentials, S3Destination
 from prefect_octopusx.flows import generate_video
+from tests.forks import FORKS
 
 __all__ = ["Job", "request", "start"]
 
 _SEATS = 3  # videos at once
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ def request(name: str) -> ViduRequest:
 
 def start(job: Job, seed: int) -> ForkServerProcess:
     """Start a worker. It ends with 0 when nothing is left to do."""
-    worker = _FORKS.Process(target=_work, args=(job, seed), daemon=True)
+    worker = FORKS.Process(target=_work, args=(job, seed), daemon=True)
     worker.start()
     return worker
 
