@@ -47,7 +47,7 @@ async def main() -> int:
         for size, width in WIDTHS.items():
             colours: Literal["light", "dark"]
             for colours in ("light", "dark"):
-                async with open_ui(api, pictures_from=s3, width=width, height=900, colours=colours) as ui:
+                async with open_ui(api, pictures_from=s3, width=width, height=900, colours=colours, graphs=True) as ui:
                     for name, (go, text) in pages(ui, runs).items():
                         await go()
                         await settle(ui, text)

@@ -14,17 +14,16 @@ from playwright.async_api import Locator, Page, Response, Route, async_playwrigh
 
 __all__ = ["PrefectUi", "chromium", "open_ui"]
 
-# No sandbox of its own, which root can't have; the graph of a run by the processor; and no calls to its makers.
+# No sandbox of its own, which root can't have, and no calls to its makers.
 _ARGUMENTS = [
     "--no-sandbox",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
 ]
+_GRAPHS = {False: ["--disable-gpu"], True: ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]}
 _PATIENCE = 60_000  # milliseconds for each step; a busy machine is no failure
 _IS_FREE = "/block_documents/name/"  # asked for a name, which is free where there is none
 
@@ -42,6 +41,7 @@ async def open_ui(
     width: int = 1440,
     height: int = 1000,
     colours: Literal["light", "dark"] = "light",
+    graphs: bool = False,
 ) -> AsyncIterator["PrefectUi"]:
     """Open the UI in a browser without any history.
 
@@ -51,9 +51,10 @@ async def open_ui(
         width: Of the window, in pixels.
         height: Of the window, in pixels.
         colours: What the person has set in the system.
+        graphs: Whether the graphs of runs are drawn, for which the processor does a graphics card's work.
     """
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=_ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=chromium(), args=[*_ARGUMENTS, *_GRAPHS[graphs]])
         context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme=colours)
         context.set_default_timeout(_PATIENCE)
         try:
