@@ -25,7 +25,7 @@ cd "$work"
 "$work/venv/bin/python" "$root/tests/wheel/main_job.py"
 
 echo "Running tests against the installed wheel ..."
-$pip "$wheel[dev]"
+$pip "$wheel[poster]" "moto[server]>=5.2,<6" hypothesis pytest pytest-asyncio pytest-timeout
 cp -r "$root/tests" "$root/pyproject.toml" "$work"
 "$work/venv/bin/python" -m pytest -q tests/api/test_client.py tests/api/test_downloads.py tests/api/test_request_golden.py \
-	tests/api/test_request_union.py tests/api/test_verdicts.py tests/flows/test_bad_input.py
+	tests/api/test_request_union.py tests/api/test_verdicts.py
