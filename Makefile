@@ -11,6 +11,10 @@ LAYERS := api batches blocks cli doctor flows sandbox storage tasks
 # Tests and demo keep Prefect's home, servers and keys to themselves, whatever this machine is set up for.
 CLEAN := env -u PREFECT_API_URL -u PREFECT_API_KEY -u PREFECT_PROFILE
 
+# Installs one of Debian's packages, after whoever else does so just now.
+apt_install = { [ "$$(id -u)" = 0 ] \
+	&& flock Makefile sh -c 'apt-get update && apt-get install -y --no-install-recommends $(1)'; }
+
 # Tests start many processes; without bytecode each would compile Prefect anew, which doubles what they take.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -33,19 +37,19 @@ swift: $(SWIFT)
 # What Prefect's server keeps its data in while tests run; where it is not to be had they use SQLite, and are slower.
 postgres:
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
-		|| { [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y --no-install-recommends postgresql; } \
+		|| $(call apt_install,postgresql) \
 		|| echo "Without PostgreSQL: the tests' Prefect server uses SQLite."
 
 # What the servers of a team tell each other by, for the test of many workers; where it is not to be had that is skipped.
 redis:
 	@command -v redis-server >/dev/null \
-		|| { [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y --no-install-recommends redis-server; } \
+		|| $(call apt_install,redis-server) \
 		|| echo "Without Redis: no test of many workers."
 
 # The browser in which the forms are filled in; where it is not to be had those tests are skipped.
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
-		|| { [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y --no-install-recommends chromium; } \
+		|| $(call apt_install,chromium) \
 		|| echo "Without Chromium: no tests of the UI."
 
 # Much longer than the tests do: 300 videos by workers that are killed, 200 over the workers and servers of a team (on Linux,
@@ -112,7 +116,7 @@ check: lint types docs test wheel demo
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update && apt-get install -y python3-venv; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(call apt_install,python3-venv)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
