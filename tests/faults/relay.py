@@ -32,6 +32,7 @@ __all__ = [
 BOMB = gzip.compress(b" " * 2**25, 1)
 """A JSON reply of 32 MB, as far as it gets; packed in 150 KB."""
 _TICK = 0.01  # seconds between two bytes of a server that is slow on purpose
+_TURNS = 5  # of the loop, within which a connection that was just accepted gets to its task
 _PIECE = 64 * 1024
 _TLS = b"\x16"  # the first byte of a client that begins to speak it
 
@@ -138,6 +139,10 @@ class Relay:
     async def go_away(self) -> None:
         """Break all connections off; from now on new ones are refused."""
         assert self._server
+        for listening in self._server.sockets:  # asyncio itself loses what it is accepting while it closes
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         self._server.close()
         for task in list(self._open):
             task.cancel()
@@ -210,16 +215,14 @@ class Relay:
     async def _tunnel(self, call: Call) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(call.head + b"\r\n\r\n")
+        both = [asyncio.create_task(_pour(call.reader, writer)), asyncio.create_task(_pour(reader, call.writer))]
         try:
-            await asyncio.wait(
-                [
-                    asyncio.create_task(_pour(call.reader, writer)),
-                    asyncio.create_task(_pour(reader, call.writer)),
-                ],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
             writer.close()
+            for one in both:
+                one.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
 
 
 async def _send(writer: StreamWriter, data: bytes) -> None:
