@@ -157,6 +157,7 @@ class Watched(VideoStore):
         self._world = world
         self._run = run
         self._real = world.store
+        self.settling = world.store.settling
 
     async def read(self, name: str) -> Entry | None:
         entry = await self._step("read", name, lambda: self._real.read(name))
