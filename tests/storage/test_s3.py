@@ -220,6 +220,22 @@ def test_boto3_is_loaded_only_when_needed() -> None:
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 
 
+_MANY_AT_ONCE = """
+import asyncio, sys
+from prefect_octopusx.storage import S3Options, S3Store
+async def read():
+    stores = [S3Store(S3Options(bucket=sys.argv[1], endpoint_url=sys.argv[2])) for _ in range(12)]
+    assert await asyncio.gather(*(store.read("fox") for store in stores)) == [None] * 12
+sys.setswitchinterval(1e-6)
+asyncio.run(read())
+"""
+
+
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
+def test_the_first_clients_of_a_process_may_be_made_at_once(bucket: Bucket) -> None:
+    subprocess.run([sys.executable, "-c", _MANY_AT_ONCE, bucket.name, bucket.endpoint], check=True, timeout=120)
+
+
 @pytest.mark.parametrize("server", ["swift"], indirect=True)  # moto takes any keys
 async def test_stores_look_up_their_keys_and_share_the_description_of_s3(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
